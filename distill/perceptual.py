@@ -1,0 +1,98 @@
+"""Perceptual feature networks: VGG-19 to relu4_1 in the AdaIN community's layout, and the compact stand-in that ships.
+
+VGG-19: Simonyan & Zisserman 2014, with the weight normalisation of Gatys et al. 2016. Both networks take RGB pictures
+of shape (N, 3, H, W) in [0, 1] and return the four activations relu1_1, relu2_1, relu3_1 and relu4_1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: Names of the activations every perceptual network returns, shallow to deep (strides 1, 2, 4, 8).
+TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+#: 3x3 convolutions of VGG-19 up to conv4_1, grouped by the resolution they work at.
+CONVS_PER_STAGE = (2, 2, 4, 1)
+COMPACT_CHANNELS = (16, 32, 64, 128)
+
+
+def moments(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the picture plane: (N, C, H, W) -> two tensors (N, C, 1, 1)."""
+    var, mean = torch.var_mean(features.float(), dim=(2, 3), keepdim=True, correction=0)
+    return mean, (var + eps).sqrt()
+
+
+class Vgg(nn.Module):
+    """VGG-19 up to relu4_1 with any channel counts.
+
+    ``channels`` are the widths of the four stages; ``normalise`` adds the 1x1 layer with which the community's
+    ``vgg_normalised.pth`` turns RGB in [0, 1] into centred BGR; ``padding`` is ``reflect`` for the community's
+    weights and ``zeros`` for networks that are exported to a device.
+    """
+
+    def __init__(self, channels: Sequence[int] = (64, 128, 256, 512), normalise: bool = True, padding: str = "reflect"):
+        super().__init__()
+        self.channels = tuple(channels)
+        self.normalise = nn.Conv2d(3, 3, 1) if normalise else None
+        convs, before = [], 3
+        for width, count in zip(self.channels, CONVS_PER_STAGE, strict=True):
+            for _ in range(count):
+                convs.append(nn.Conv2d(before, width, 3, padding=1, padding_mode=padding))
+                before = width
+        self.convs = nn.ModuleList(convs)
+
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) RGB in [0, 1] -> four activations; both sides must be at least 16 pixels."""
+        x = picture if self.normalise is None else self.normalise(picture)
+        taps, index = [], 0
+        for stage, count in enumerate(CONVS_PER_STAGE):
+            if stage:
+                x = F.max_pool2d(x, 2, ceil_mode=True)
+            for position in range(count):
+                x = F.relu(self.convs[index](x))
+                if position == 0:
+                    taps.append(x)
+                index += 1
+        return taps
+
+
+def vgg_from_community(state: Mapping[str, Tensor]) -> Vgg:
+    """Build a frozen :class:`Vgg` from a ``vgg_normalised.pth`` state dict, reading the widths off the shapes.
+
+    The community numbers the layers of one long ``nn.Sequential``; only conv layers carry weights, and they appear in
+    order, so the keys are sorted by number and everything beyond conv4_1 is ignored. Raises ``ValueError`` when the
+    shapes are not VGG-19's pattern.
+    """
+    layers = conv_layers(state)
+    wanted = 1 + sum(CONVS_PER_STAGE)
+    if len(layers) < wanted:
+        raise ValueError(f"a VGG-19 encoder has at least {wanted} convolutions up to conv4_1, these weights have {len(layers)}")
+    layers = layers[:wanted]
+    first_of_stage = [1 + sum(CONVS_PER_STAGE[:stage]) for stage in range(len(CONVS_PER_STAGE))]
+    net = Vgg([layers[i][0].shape[0] for i in first_of_stage])
+    return load_convs(net, [net.normalise, *net.convs], layers)
+
+
+def conv_layers(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """(weight, bias) pairs of a state dict with keys ``<number>.weight``, ordered by number; else ``ValueError``."""
+    try:
+        numbers = sorted({int(key.split(".")[0]) for key in state})
+        pairs = [(state[f"{n}.weight"].float(), state[f"{n}.bias"].float()) for n in numbers]
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ValueError("expected keys like '0.weight' and '0.bias' (one long nn.Sequential)") from error
+    if any(weight.dim() != 4 for weight, _ in pairs):
+        raise ValueError("expected convolution weights of four dimensions")
+    return pairs
+
+
+def load_convs(net: nn.Module, convs: Sequence[nn.Conv2d], layers: Sequence[tuple[Tensor, Tensor]]) -> nn.Module:
+    """Copy ``layers`` into ``convs`` one by one, freeze ``net``; ``ValueError`` names the first shape that differs."""
+    for position, (conv, (weight, bias)) in enumerate(zip(convs, layers, strict=True)):
+        if conv.weight.shape != weight.shape:
+            raise ValueError(f"convolution {position} has shape {tuple(weight.shape)}, expected {tuple(conv.weight.shape)}")
+        conv.weight.data.copy_(weight)
+        conv.bias.data.copy_(bias)
+    return net.eval().requires_grad_(False)
