@@ -1,0 +1,46 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from runtime.errors import UserError
+
+_REASONS = {
+    errno.ENOSPC: "there is no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the disk is read-only",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "the folder does not exist",
+}
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file beside it, so that `path` is never half-written.
+
+    Raises:
+        UserError: the folder is missing, the path is not a plain file, the disk is full, permission is denied.
+            Nothing is left behind and an older file at `path` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        # A device or a pipe would be replaced by a plain file.
+        if path.exists() and not path.is_file():
+            raise UserError(f"cannot write {path}: it is a {'folder' if path.is_dir() else 'device'}, not a file")
+        with open(temporary, "xb") as stream:  # not mkstemp: the file keeps the permissions the umask gives
+            stream.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise UserError(f"cannot write {path}: {reason}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,228 @@
+"""Picture files in and out: every common kind becomes 8-bit sRGB, and is written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from runtime.atomic_write import write_atomically
+from runtime.colour import to_srgb_8_bit
+from runtime.errors import UserError
+
+# Bounds the memory that reading takes: 128 Mpx are 384 MB as RGB. The largest phone sensors in use give 108 Mpx.
+MAX_PIXELS = 128 * 2**20
+
+# Only formats that Pillow decodes itself: no EPS (starts Ghostscript), no WMF, no vendor stubs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "TGA", "QOI")
+_READ_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff"),
+    *(".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".tga", ".qoi"),
+)
+_WRITE_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: `rgb` is uint8 (H, W, 3) in sRGB, `alpha` is uint8 (H, W), 255 opaque, or None if all is opaque."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+
+    @property
+    def height(self) -> int:
+        """Rows, in pixels."""
+        return self.rgb.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns, in pixels."""
+        return self.rgb.shape[1]
+
+    def on_white(self) -> np.ndarray:
+        """uint8 (H, W, 3): the picture as it looks on white paper."""
+        if self.alpha is None:
+            return self.rgb
+        alpha = self.alpha[:, :, None].astype(np.uint32)
+        return ((self.rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture file, upright (EXIF orientation) and in sRGB (embedded profile); of an animation, the first frame.
+
+    Greyscale, palette, CMYK and 16-bit pictures become 8-bit RGB. The size in the file's header is checked before
+    anything is decoded, so a decompression bomb costs no memory.
+
+    Raises:
+        UserError: missing, empty, damaged, not a picture, or of more than `max_pixels` pixels.
+    """
+    path = Path(path)
+    _require_file(path)
+    try:
+        with _open(path, max_pixels) as image:
+            return picture_from_pil(image)
+    except UserError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UserError(_too_large(path, None, max_pixels)) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF and the like can)") from error
+    except MemoryError as error:
+        raise UserError(f"there is not enough memory to read {path}") from error
+    except Exception as error:  # damaged files make the decoders raise almost anything
+        raise UserError(f"cannot read {path}: the file is damaged or incomplete ({_first_line(error)})") from error
+
+
+def picture_from_pil(image: Image.Image) -> Picture:
+    """The same for a picture that is open in Pillow already: upright, sRGB, 8 bits.
+
+    Raises:
+        UserError: its values cannot be understood as brightness (a float picture outside 0..1, say).
+    """
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if min(image.size) < 1:
+        raise UserError("the picture has no pixels")
+    rgb, alpha = to_srgb_8_bit(image)
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    return Picture(rgb, alpha)
+
+
+def write_picture(path: str | Path, rgb: np.ndarray, alpha: np.ndarray | None = None, quality: int = 95) -> None:
+    """Write a picture, whole or not at all; the format follows the suffix: png, jpg, webp or tiff.
+
+    JPEG has no transparency (`keeps_alpha` tells): the picture is then laid on white.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        alpha: uint8 (H, W), 255 opaque.
+        quality: 1..100, of JPEG and WebP.
+
+    Raises:
+        UserError: unknown suffix, a picture too large for the format, or the file cannot be written (no space,
+            no such folder, no permission); nothing is left behind then.
+    """
+    path = Path(path)
+    kind = _write_format(path)
+    picture = Picture(rgb, alpha)
+    if alpha is not None and kind != "JPEG":
+        image = Image.fromarray(np.dstack([rgb, alpha]))
+    else:
+        image = Image.fromarray(np.ascontiguousarray(picture.on_white()))
+    options = {
+        "PNG": {},
+        "JPEG": {"quality": quality, "subsampling": 0 if quality >= 90 else 2},
+        "WEBP": {"quality": quality, "exact": True},
+        "TIFF": {"compression": "tiff_lzw"},
+    }[kind]
+    encoded = io.BytesIO()
+    try:
+        image.save(encoded, format=kind, **options)
+    except (OSError, ValueError, MemoryError) as error:
+        raise UserError(f"cannot write {path} as {kind}: {_first_line(error)}") from error
+    write_atomically(path, encoded.getvalue())
+
+
+def keeps_alpha(path: str | Path) -> bool:
+    """Whether a picture written under this name keeps its transparency.
+
+    Raises:
+        UserError: unknown suffix.
+    """
+    return _write_format(Path(path)) != "JPEG"
+
+
+def list_pictures(directory: str | Path, recursive: bool = True) -> list[Path]:
+    """The picture files in a folder by suffix, sorted; hidden files and folders are left out, links are followed.
+
+    Raises:
+        UserError: the folder is missing, is not a folder, or cannot be read.
+    """
+    directory = Path(directory)
+    if not directory.exists():
+        raise UserError(f"there is no folder {directory}")
+    if not directory.is_dir():
+        raise UserError(f"{directory} is not a folder")
+    try:
+        found = _walk(directory, recursive)
+    except OSError as error:
+        raise UserError(f"cannot read the folder {error.filename or directory}: {error.strerror or error}") from error
+    return sorted(found, key=lambda path: path.relative_to(directory).parts)
+
+
+def _walk(directory: Path, recursive: bool) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    visited: set[tuple[int, int]] = set()  # a link to a parent folder must not go round for ever
+    for folder, folders, files in os.walk(directory, followlinks=True, onerror=fail):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        names = (name for name in files if not name.startswith(".") and Path(name).suffix.lower() in _READ_SUFFIXES)
+        found.extend(Path(folder, name) for name in names)
+    return [path for path in found if path.is_file()]
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if not path.exists():
+            raise UserError(f"there is no file {path}")
+        if path.is_dir():
+            raise UserError(f"{path} is a folder, not a picture")
+        if not path.is_file():
+            raise UserError(f"{path} is not a plain file")
+        if path.stat().st_size == 0:
+            raise UserError(f"{path} is empty (0 bytes)")
+    except (OSError, ValueError) as error:  # no permission, a name too long or with a NUL in it
+        raise UserError(f"cannot read {path}: {_first_line(error)}") from error
+
+
+def _open(path: Path, max_pixels: int) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is ours, checked below
+        image = Image.open(path, formats=_readable_formats())
+    if image.width * image.height > max_pixels:
+        image.close()
+        raise UserError(_too_large(path, image.size, max_pixels))
+    return image
+
+
+@lru_cache(maxsize=1)
+def _readable_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)  # AVIF and QOI are newer than some Pillows
+
+
+def _too_large(path: Path, size: tuple[int, int] | None, max_pixels: int) -> str:
+    held = f"{size[0]}x{size[1]} pixels" if size else "far too many pixels"
+    return f"{path} has {held}, more than the {max_pixels / 1e6:.0f} million that are read: scale it down first"
+
+
+def _write_format(path: Path) -> str:
+    kind = _WRITE_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"cannot write {path}: the name must end in .png, .jpg, .webp or .tiff")
+    return kind
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

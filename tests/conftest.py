@@ -1,0 +1,18 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The optional data folder: $BRUSHLET_DATA, else ../shared/data beside the repository; skips where it is absent."""
+    named = os.environ.get("BRUSHLET_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the optional data folder (BRUSHLET_DATA); {folder} is absent")
+    return folder
