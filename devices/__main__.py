@@ -1,0 +1,15 @@
+"""``python -m devices``."""
+
+from __future__ import annotations
+
+import sys
+
+from .cli import app
+from .errors import DeviceError
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="python -m devices")
+    except DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
