@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle, BundleError, Manifest, open_bundle
     from runtime.errors import UserError
     from runtime.image_files import Picture, list_pictures, read_picture, write_picture
+    from runtime.shipped import shipped_models
     from runtime.style_code import StyleCode
-    from runtime.stylizer import Stylizer, shipped_models
+    from runtime.stylizer import Stylizer
 
 _HOMES = {
     "Bundle": "runtime.bundle",
@@ -27,7 +28,7 @@ _HOMES = {
     "list_pictures": "runtime.image_files",
     "open_bundle": "runtime.bundle",
     "read_picture": "runtime.image_files",
-    "shipped_models": "runtime.stylizer",
+    "shipped_models": "runtime.shipped",
     "write_picture": "runtime.image_files",
 }
 

@@ -40,12 +40,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         low, high = int(values.min()), int(values.max())
         if low < 0 or high > 65535:
-            raise UserError(f"an integer picture with values from {low} to {high} cannot be read: save it with 8 or 16 bits")
+            raise UserError(f"an integer picture with values from {low} to {high}, save it with 8 or 16 bits")
         return _scaled(values.astype(np.uint32), 65535)
     if image.mode == "F":
         values = np.asarray(image)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-            raise UserError("a float picture with values outside 0 to 1 cannot be read: save it with 8 or 16 bits")
+            raise UserError("a float picture with values outside 0 to 1, save it with 8 or 16 bits")
         return Image.fromarray(np.rint(values * 255).astype(np.uint8))
     return image
 

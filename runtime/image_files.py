@@ -72,12 +72,11 @@ def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     path = Path(path)
     _require_file(path)
     try:
-        with _open(path, max_pixels) as image:
-            return picture_from_pil(image)
-    except UserError:
-        raise
+        return _decode(path, max_pixels)
+    except UserError as error:
+        raise UserError(f"cannot read {path}: {error}") from error
     except Image.DecompressionBombError as error:
-        raise UserError(_too_large(path, None, max_pixels)) from error
+        raise UserError(f"cannot read {path}: {_too_large('far too many', max_pixels)}") from error
     except UnidentifiedImageError as error:
         raise UserError(f"{path} is not a picture that can be read (JPEG, PNG, WebP, TIFF and the like can)") from error
     except MemoryError as error:
@@ -196,14 +195,14 @@ def _require_file(path: Path) -> None:
         raise UserError(f"cannot read {path}: {_first_line(error)}") from error
 
 
-def _open(path: Path, max_pixels: int) -> Image.Image:
+def _decode(path: Path, max_pixels: int) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is ours, checked below
         image = Image.open(path, formats=_readable_formats())
-    if image.width * image.height > max_pixels:
-        image.close()
-        raise UserError(_too_large(path, image.size, max_pixels))
-    return image
+    with image:
+        if image.width * image.height > max_pixels:
+            raise UserError(_too_large(f"{image.width}x{image.height}", max_pixels))
+        return picture_from_pil(image)
 
 
 @lru_cache(maxsize=1)
@@ -212,9 +211,8 @@ def _readable_formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)  # AVIF and QOI are newer than some Pillows
 
 
-def _too_large(path: Path, size: tuple[int, int] | None, max_pixels: int) -> str:
-    held = f"{size[0]}x{size[1]} pixels" if size else "far too many pixels"
-    return f"{path} has {held}, more than the {max_pixels / 1e6:.0f} million that are read: scale it down first"
+def _too_large(size: str, max_pixels: int) -> str:
+    return f"it has {size} pixels, more than the {max_pixels / 1e6:.3g} million that are read: scale it down first"
 
 
 def _write_format(path: Path) -> str:

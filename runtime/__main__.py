@@ -1,0 +1,15 @@
+"""``python -m runtime``."""
+
+from __future__ import annotations
+
+import sys
+
+from runtime.cli import app
+from runtime.errors import UserError
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="python -m runtime")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
