@@ -1,0 +1,1 @@
+"""A teacher becomes a student: teachers, students, losses, data, training and evaluation."""

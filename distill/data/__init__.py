@@ -1,0 +1,44 @@
+"""Training and evaluation pictures: folders, shards, and what ships.
+
+pictures = open_pictures("photos/", "content", short_side=320, part="train")
+crop = random_crop(pictures[0], 256, np.random.default_rng(0), augment=False)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distill.data.crops import random_crop
+from distill.data.folder import Folder
+from distill.data.picture_set import PictureSet, Source
+from distill.data.samples import Samples
+from distill.data.shards import Shards, is_shard_pattern
+from distill.data.split import is_held_back
+from distill.data.swatches import Swatches
+from runtime.errors import UserError
+
+__all__ = ["PictureSet", "is_held_back", "open_pictures", "random_crop"]
+
+
+def open_pictures(source: str | Path | None, kind: str, short_side: int, part: str = "all") -> PictureSet:
+    """The pictures of a source, resized to `short_side`.
+
+    `source` is a directory (searched recursively), WebDataset shards (`photos-{000..099}.tar`, `*.tar`), or None
+    for what ships: sample photographs for the `kind` "content", drawn swatches for "style". `part` is "train",
+    "held-back" (empty when a small source has none) or "all". Raises UserError when there is nothing to read.
+    """
+    return PictureSet(_open_source(source, kind), part, short_side)
+
+
+def _open_source(source: str | Path | None, kind: str) -> Source:
+    if kind not in ("content", "style"):
+        raise ValueError(f"kind is 'content' or 'style', not {kind!r}")
+    if source is None:
+        return Samples() if kind == "content" else Swatches()
+    if Path(source).is_dir():
+        return Folder(Path(source))
+    if is_shard_pattern(str(source)):
+        return Shards(str(source))
+    if Path(source).exists():
+        raise UserError(f"{source} is neither a directory of pictures nor a .tar shard")
+    raise UserError(f"{source} does not exist (--{kind} takes a directory or shards like 'photos-{{000..099}}.tar')")

@@ -1,0 +1,49 @@
+"""Folders of pictures, recursive."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from distill.data.decode import decode_file
+from distill.data.split import is_held_back
+from runtime.errors import UserError
+from runtime.image_files import list_pictures
+
+SUFFIXES_IN_WORDS = ".jpg, .jpeg, .png, .webp, .tif, .tiff, .bmp and rarer ones"
+SAMPLED_BYTES = 64 * 1024
+
+
+class Folder:
+    """Every picture below a directory, in the order of their paths; hidden files are left out."""
+
+    always_readable = False
+
+    def __init__(self, directory: Path) -> None:
+        self.name = str(directory)
+        self.skipped: list[tuple[str, str]] = []
+        self._directory = directory
+        self.names = [path.relative_to(directory).as_posix() for path in list_pictures(directory)]
+        if not self.names:
+            raise UserError(f"{directory} holds no pictures (looked in it and below for {SUFFIXES_IN_WORDS})")
+
+    def read(self, index: int) -> np.ndarray:
+        return decode_file(self._directory / self.names[index])
+
+    def identity(self, index: int) -> str:
+        """Size and checksum of both ends: the same for a copy of the folder, and cheap for large ones."""
+        path = self._directory / self.names[index]
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(0)
+                checksum = zlib.crc32(file.read(SAMPLED_BYTES))
+                file.seek(max(0, size - SAMPLED_BYTES))
+                return f"{size} {zlib.crc32(file.read(SAMPLED_BYTES), checksum)}"
+        except OSError as error:
+            return f"unreadable: {error.errno}"
+
+    def is_held_back(self, index: int) -> bool:
+        return is_held_back(self.names[index])
