@@ -13,6 +13,7 @@ from runtime.errors import UserError
 _REASONS = {
     errno.ENOSPC: "there is no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "it would be larger than files may be here",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EROFS: "the disk is read-only",

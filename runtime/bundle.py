@@ -217,11 +217,12 @@ class Manifest:
         """
         try:
             data = self.to_json()
+            encoded = (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
         except (TypeError, ValueError) as error:
             raise BundleError(f"the manifest of {self.name} does not fit into JSON: {error}") from error
         Manifest.from_json(data)
         path = Path(directory) / MANIFEST_NAME
-        write_atomically(path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
+        write_atomically(path, encoded)
         return path
 
 
@@ -262,11 +263,11 @@ def open_bundle(path: str | Path) -> Bundle:
             raise BundleError(f"there is no bundle at {path}")
         if not path.is_dir():
             raise BundleError(f"{path} is not a bundle: a bundle is a directory with a {MANIFEST_NAME}")
+        if not (path / MANIFEST_NAME).exists():
+            raise BundleError(f"{path} is not a bundle: it has no {MANIFEST_NAME}")
         directory = path.resolve(strict=True)
-    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL in it, a loop of links
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, a NUL in the name, a loop of links
         raise BundleError(f"cannot open the bundle {path}: {error}") from error
-    if not (path / MANIFEST_NAME).exists():
-        raise BundleError(f"{path} is not a bundle: it has no {MANIFEST_NAME}")
     manifest_path = _inside(directory, MANIFEST_NAME)
     manifest = Manifest.from_json(read_json(manifest_path, MAX_MANIFEST_BYTES, BundleError), str(path / MANIFEST_NAME))
     for file in (*manifest.graphs, *manifest.styles):

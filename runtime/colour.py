@@ -67,7 +67,7 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image |
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != _PROFILE_SPACES[image.mode]:
             return None  # a palette or greyscale picture that kept the RGB original's profile, say
-        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+        if (source.profile.profile_description or "").startswith("sRGB"):
             return None  # exact instead of nearly so
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):

@@ -196,13 +196,14 @@ def _require_file(path: Path) -> None:
 
 
 def _decode(path: Path, max_pixels: int) -> Picture:
+    formats = _readable_formats()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is ours, checked below
-        image = Image.open(path, formats=_readable_formats())
-    with image:
-        if image.width * image.height > max_pixels:
-            raise UserError(_too_large(f"{image.width}x{image.height}", max_pixels))
-        return picture_from_pil(image)
+        # Pillow warns of its own pixel limit (ours is below) and of damaged EXIF data, which nobody needs.
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=formats) as image:
+            if image.width * image.height > max_pixels:
+                raise UserError(_too_large(f"{image.width}x{image.height}", max_pixels))
+            return picture_from_pil(image)
 
 
 @lru_cache(maxsize=1)

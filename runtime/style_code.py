@@ -98,8 +98,8 @@ class StyleCode:
         Raises:
             UserError: the file cannot be written.
         """
-        # Nine significant digits bring every float32 back exactly.
-        rows = [[float(f"{x:.9g}") for x in row] for row in self.values.tolist()]
+        # A float32 prints with the fewest digits that bring it back exactly.
+        rows = [[float(str(x)) for x in row] for row in self.values]
         content = {"schema": SCHEMA, "name": self.name, "student": self.student, "code": rows}
         write_atomically(path, (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode())
 

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no reason to fail.
+settings.register_profile("brushlet", deadline=None)
+settings.load_profile("brushlet")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+"""`runtime.framing`: sizes, padding and the way back, to the pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime import framing
+
+sides = st.integers(1, 70)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@given(sides, sides)
+def test_tensors_bring_every_level_back(height: int, width: int):
+    rgb = noise(height, width)
+    tensor = framing.to_tensor(rgb)
+    assert tensor.shape == (1, 3, height, width) and tensor.dtype == np.float32
+    assert tensor.min() >= 0 and tensor.max() <= 1
+    assert (framing.to_picture(tensor) == rgb).all()
+
+
+def test_a_picture_is_clipped_and_rounded():
+    tensor = np.array([-3, -0.01, 0.5, 1.01, 300, 100.4 / 255, 100.6 / 255], np.float32)
+    picture = framing.to_picture(np.broadcast_to(tensor, (1, 3, 1, 7)))
+    assert picture[0, :, 0].tolist() == [0, 0, 128, 255, 255, 100, 101]
+
+
+@given(sides, sides, st.sampled_from([1, 2, 4, 8, 12]), st.integers(0, 20), st.sampled_from(["edge", "reflect"]))
+def test_padding_is_exact_and_comes_back(height: int, width: int, multiple: int, margin: int, mode: str):
+    rgb = noise(height, width)
+    padded, inside = framing.pad(rgb, multiple, margin, mode)
+    assert (padded[inside] == rgb).all()
+    assert padded.shape[0] % multiple == padded.shape[1] % multiple == 0
+    top, left = inside[0].start, inside[1].start
+    assert margin <= top < margin + multiple and top % multiple == 0 and left == top
+    assert padded.shape[0] - inside[0].stop >= margin and padded.shape[1] - inside[1].stop >= margin
+    assert padded.shape[0] < height + 2 * margin + 3 * multiple
+
+
+def test_edge_padding_repeats_the_border():
+    rgb = noise(3, 5)
+    padded, _ = framing.pad(rgb, 4, 0, "edge")
+    assert padded.shape == (4, 8, 3)
+    assert (padded[3, :5] == rgb[2]).all() and (padded[:3, 5:] == rgb[:, 4:]).all()
+
+
+def test_reflect_padding_mirrors_without_repeating_the_border():
+    rgb = noise(8, 8)
+    padded, _ = framing.pad(rgb, 4, 4, "reflect")
+    assert (padded[3, 4:12] == rgb[1]).all() and (padded[12, 4:12] == rgb[6]).all()
+
+
+def test_nothing_to_pad_costs_no_copy():
+    rgb = noise(8, 4)
+    assert framing.pad(rgb, 4, 0, "edge")[0] is rgb
+
+
+@given(st.integers(1, 600), st.integers(1, 600), st.sampled_from([16, 64, 256]), st.sampled_from([4, 8]))
+def test_thumbnails_keep_their_bounds(height: int, width: int, long_side: int, multiple: int):
+    small = framing.thumbnail(np.zeros((height, width, 3), np.uint8), long_side, multiple)
+    ratio = min(1, long_side / max(height, width))
+    for side, original in zip(small.shape, (height, width), strict=False):
+        assert side % multiple == 0 and side >= multiple
+        assert abs(side - original * ratio) <= multiple / 2 or side == multiple
+    assert max(small.shape) <= max(long_side, multiple)
+
+
+def test_a_thumbnail_is_the_mean_of_areas():
+    rgb = noise(512, 1024)
+    small = framing.thumbnail(rgb, 256, 4)
+    expected = rgb.reshape(128, 4, 256, 4, 3).mean(axis=(1, 3))
+    assert small.shape == (128, 256, 3)
+    assert np.abs(small - expected).max() <= 1  # Pillow rounds after each of its two passes
+
+
+def test_a_small_picture_is_its_own_thumbnail():
+    rgb = noise(64, 32)
+    assert framing.thumbnail(rgb, 256, 4) is rgb
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (300, 7), (256, 256), (1000, 300), (255, 511)])
+def test_style_crops_have_the_size_the_graph_wants(size: tuple[int, int]):
+    crop = framing.style_crop(noise(*size))
+    assert min(crop.shape[:2]) == 256
+    assert crop.shape[0] % 8 == crop.shape[1] % 8 == 0
+    assert max(crop.shape[:2]) <= 4 * 256
+
+
+def test_a_style_crop_is_the_middle():
+    rgb = noise(256, 270)
+    assert (framing.style_crop(rgb) == rgb[:, 3:267]).all()
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
+def test_fit_bounds_the_long_side_and_never_enlarges(height: int, width: int, long_side: int):
+    rgb = np.zeros((height, width, 3), np.uint8)
+    fitted = framing.fit(rgb, long_side)
+    if max(height, width) <= long_side:
+        assert fitted is rgb
+    else:
+        assert max(fitted.shape[:2]) == long_side
+        assert abs(min(fitted.shape[:2]) - max(1, min(height, width) * long_side / max(height, width))) <= 0.5
+
+
+def test_fit_takes_alpha():
+    assert framing.fit(np.zeros((40, 20), np.uint8), 10).shape == (10, 5)
