@@ -1,0 +1,293 @@
+"""`runtime.stylizer`: whole pictures, against numpy."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from runtime import Picture, StyleCode, Stylizer, UserError, framing, shipped_models, write_picture
+from runtime.affine import affine_of, split_sites
+from runtime.bundle import BundleError
+from tests.tiny_bundle import make_tiny_bundle, refresh_manifest, tiny_measure, tiny_paint, tiny_style
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def stylizer(tiny: Path) -> Stylizer:
+    return Stylizer.load(tiny, threads=1)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def expected(content: np.ndarray, code: np.ndarray, strength: float) -> np.ndarray:
+    """The whole of the stylizer in numpy, for the tiny bundle."""
+    stats = tiny_measure(framing.to_tensor(framing.thumbnail(content, 256, 4)))
+    affine = split_sites(*affine_of(code, stats, strength), [3, 1])
+    height, width = content.shape[:2]
+    padded = np.pad(content, [(0, -height % 4), (0, -width % 4), (0, 0)], mode="edge")
+    painted = tiny_paint(framing.to_tensor(padded), affine)[0, :, :height, :width]
+    return np.floor(np.clip(painted, 0, 1) * 255 + 0.5).transpose(1, 2, 0)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1))
+@settings(max_examples=60)
+def test_a_picture_of_any_size_is_what_numpy_says(stylizer: Stylizer, height: int, width: int, strength: float):
+    content, code = noise(height, width), stylizer.style("warm")
+    out = stylizer(content, code, strength)
+    assert out.shape == content.shape and out.dtype == np.uint8
+    # Half a level may round either way.
+    assert np.abs(out - expected(content, code.values, strength)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (5, 3), (1, 400), (300, 500)])
+def test_strength_0_gives_the_students_own_picture(stylizer: Stylizer, size: tuple[int, int]):
+    content = noise(*size)
+    assert (stylizer(content, "warm", 0) == content).all()
+
+
+def test_strength_1_gives_the_statistics_of_the_style(stylizer: Stylizer):
+    content = noise(64, 64)
+    code = StyleCode(np.array([[0.6, 0.5, 0.4, 0], [0.1, 0.05, 0.08, 1]]), "tiny")
+    half = stylizer(content, code, 1).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3)) / 255
+    np.testing.assert_allclose(half.mean(axis=(0, 1)), code.values[0, :3], atol=0.02)
+
+
+def test_style_of_a_picture_is_what_numpy_says(stylizer: Stylizer, tmp_path: Path):
+    painting = noise(256, 264, 1)
+    code = stylizer.style(painting)
+    np.testing.assert_allclose(code.values, tiny_style(framing.to_tensor(painting)), atol=1e-6)
+    assert code.student == "tiny"
+    write_picture(tmp_path / "night.png", painting)
+    for same in (tmp_path / "night.png", str(tmp_path / "night.png"), Image.fromarray(painting), Picture(painting)):
+        assert (stylizer.style(same).values == code.values).all()
+    assert stylizer.style(tmp_path / "night.png").name == "night"
+
+
+def test_transparent_parts_of_a_style_are_white(stylizer: Stylizer):
+    painting = np.dstack([noise(256, 256), np.zeros((256, 256), np.uint8)])
+    white = np.full((256, 256, 3), 255, np.uint8)
+    assert (stylizer.style(painting).values == stylizer.style(white).values).all()
+
+
+def test_a_saved_code_is_a_style(stylizer: Stylizer, tmp_path: Path):
+    code = stylizer.style(noise(300, 300, 2))
+    code.save(tmp_path / "mine.json")
+    assert (stylizer(noise(9, 9), tmp_path / "mine.json") == stylizer(noise(9, 9), code)).all()
+
+
+def test_a_mixture_of_codes_is_a_style(stylizer: Stylizer):
+    warm, other = stylizer.style("warm"), stylizer.style(noise(256, 256, 3))
+    content = noise(8, 8)
+    mixed = StyleCode.mix([warm, other], [1, 1])
+    assert np.abs(stylizer(content, mixed) - expected(content, (warm.values + other.values) / 2, 1)).max() <= 1
+
+
+def test_lower_pieces_make_the_whole(stylizer: Stylizer):
+    content, code = noise(10, 13), stylizer.style("warm")
+    affine = stylizer.affine(content, code, 0.5)
+    assert [(a.shape, b.shape) for a, b in affine] == [((1, 3, 1, 1),) * 2, ((1, 1, 1, 1),) * 2]
+    assert (stylizer.paint(content, affine) == stylizer(content, code, 0.5)).all()
+    np.testing.assert_allclose(stylizer.measure(content)[:, 3], [0, 1])  # not measured
+
+
+def test_scale_and_shift_may_be_maps(stylizer: Stylizer):
+    content = noise(8, 16)
+    left, right = (stylizer.affine(content, stylizer.style(style), 1) for style in ("warm", noise(256, 256, 4)))
+    maps = []
+    for stride, one, other in zip((2, 4), left, right, strict=True):
+        in_left = np.arange(16 // stride) < 8 // stride
+        full = (1, 1, 8 // stride, 1)
+        maps.append(tuple(np.where(in_left, a, b) * np.ones(full, np.float32) for a, b in zip(one, other, strict=True)))
+    out = stylizer.paint(content, maps)
+    assert (out[:, :8] == stylizer.paint(content, left)[:, :8]).all()
+    assert (out[:, 8:] == stylizer.paint(content, right)[:, 8:]).all()
+
+
+def test_contents_of_every_kind(stylizer: Stylizer, tmp_path: Path):
+    content = noise(6, 5)
+    write_picture(tmp_path / "x.png", content)
+    out = stylizer(content, "warm")
+    for same in (tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(content), Picture(content)):
+        assert (stylizer(same, "warm") == out).all()
+    grey = content[:, :, 0]
+    assert (stylizer(grey, "warm", 0) == grey[:, :, None]).all()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 2), np.uint8), None, 3]
+)
+def test_things_that_are_no_picture(stylizer: Stylizer, bad: Any):
+    with pytest.raises(TypeError, match="picture"):
+        stylizer(bad, "warm")
+
+
+def test_alpha_is_carried_through(stylizer: Stylizer):
+    content, alpha = noise(6, 5), noise(6, 5, 1)[:, :, 0]
+    picture = stylizer.stylize(np.dstack([content, alpha]), "warm")
+    assert (picture.alpha == alpha).all()
+    assert (picture.rgb == stylizer(content, "warm")).all()
+    assert stylizer.stylize(content, "warm").alpha is None
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect"])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (32, 16)])
+def test_a_margin_changes_nothing_where_the_painter_is_local(tiny: Path, stylizer: Stylizer, mode: str, size):
+    content = noise(*size)
+    with Stylizer.load(tiny, margin=6, margin_mode=mode) as wide:
+        out = wide(content, "warm")
+    inside = [side // 4 * 4 for side in size]  # blocks at the far sides see the padding
+    assert out.shape == content.shape
+    assert (out[: inside[0], : inside[1]] == stylizer(content, "warm")[: inside[0], : inside[1]]).all()
+
+
+def test_large_pictures_are_refused_with_the_size_that_works(tiny: Path):
+    with Stylizer.load(tiny, max_pixels=10_000) as small:
+        assert small(noise(100, 100), "warm").shape == (100, 100, 3)
+        with pytest.raises(UserError, match="1000x500 pixels, more than .*: use --size 128 or less"):
+            small(noise(500, 1000), "warm")
+        small(framing.fit(noise(500, 1000), 128), "warm")
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_strength_outside_its_range(stylizer: Stylizer, strength: float):
+    with pytest.raises(UserError, match="strength must be from 0 to 1"):
+        stylizer(noise(4, 4), "warm", strength)
+    with pytest.raises(UserError, match="strength must be from 0 to 1"):
+        stylizer.affine(noise(4, 4), stylizer.style("warm"), strength)
+
+
+def test_styles_that_are_not_there(stylizer: Stylizer, tmp_path: Path):
+    with pytest.raises(UserError, match="no style of that name in the bundle: it holds warm"):
+        stylizer.style("cold")
+    for missing in ("cold.jpg", tmp_path / "cold", str(tmp_path / "cold.png")):
+        with pytest.raises(UserError, match="there is no file"):
+            stylizer.style(missing)
+    with pytest.raises(UserError, match="cold.json is missing"):
+        stylizer.style("cold.json")
+
+
+@pytest.mark.parametrize("code", [StyleCode(np.ones((2, 4)), "other"), StyleCode(np.ones((2, 5)), "tiny")])
+def test_codes_of_another_student(stylizer: Stylizer, code: StyleCode, tmp_path: Path):
+    with pytest.raises(UserError, match="not for 'tiny'"):
+        stylizer(noise(4, 4), code)
+    code.save(tmp_path / "code.json")
+    with pytest.raises(UserError, match="not for 'tiny'"):
+        stylizer.style(tmp_path / "code.json")
+
+
+def test_models_that_are_not_there(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("runtime.shipped.SHIPPED", tmp_path)
+    assert shipped_models() == []
+    with pytest.raises(UserError, match="no bundle or shipped student 'adain': 'brushlet stylize --list-models'"):
+        Stylizer.load("adain")
+    make_tiny_bundle(tmp_path / "adain-w025")
+    assert shipped_models() == ["adain-w025"]
+    with pytest.raises(UserError, match="'adain-w25': did you mean 'adain-w025'"):
+        Stylizer.load("adain-w25")
+    with Stylizer.load("adain-w025") as stylizer:
+        assert stylizer(noise(4, 4), "warm").shape == (4, 4, 3)
+    with pytest.raises(UserError):
+        Stylizer.load("nul\0")
+
+
+def test_options_that_make_no_sense(tiny: Path):
+    with pytest.raises(UserError, match="did you mean 'onnxruntime'"):
+        Stylizer.load(tiny, engine="onnx-runtime")
+    with pytest.raises(UserError, match="margin must be"):
+        Stylizer.load(tiny, margin=-1)
+    with pytest.raises(UserError, match="margin_mode must be"):
+        Stylizer.load(tiny, margin_mode="wrap")
+
+
+def test_engines_are_loaded_when_needed_and_once(tiny: Path):
+    with Stylizer.load(tiny) as stylizer:
+        stylizer.style("warm")
+        assert stylizer._engines == {}
+        assert stylizer.engine("paint") is stylizer.engine("paint")
+        with pytest.raises(BundleError, match="holds no sketch graph"):
+            stylizer.engine("sketch")
+    with pytest.raises(ValueError, match="closed"):
+        stylizer(noise(4, 4), "warm")
+
+
+def test_several_threads_share_a_stylizer(tiny: Path):
+    with Stylizer.load(tiny, threads=1) as stylizer, ThreadPoolExecutor(4) as pool:
+        contents = [noise(16 + n, 20, n) for n in range(12)]
+        outs = list(pool.map(lambda content: stylizer(content, "warm"), contents))
+        for content, out in zip(contents, outs, strict=True):
+            assert (out == stylizer(content, "warm")).all()
+
+
+def change(bundle: Path, **student: object) -> None:
+    path = bundle / "manifest.json"
+    data = json.loads(path.read_text())
+    data["student"].update(student)
+    path.write_text(json.dumps(data))
+
+
+def test_a_manifest_that_does_not_fit_its_graphs(tmp_path: Path):
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    change(bundle, size_multiple=3)
+    with Stylizer.load(bundle) as stylizer, pytest.raises(UserError):
+        stylizer(noise(5, 5), "warm")
+    change(bundle, size_multiple=4, sites=[{"name": "half", "channels": 3, "stride": 2, "measured": True}])
+    with Stylizer.load(bundle) as stylizer, pytest.raises(BundleError, match="should give 'code' .* but gives shape"):
+        stylizer(noise(5, 5), noise(5, 5))
+    with Stylizer.load(bundle) as stylizer, pytest.raises(UserError, match="not for 'tiny'"):
+        stylizer(noise(5, 5), "warm")
+
+
+def test_graphs_in_each_others_place(tmp_path: Path):
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    (bundle / "measure.onnx").write_bytes((bundle / "style.onnx").read_bytes())
+    refresh_manifest(bundle)
+    with Stylizer.load(bundle) as stylizer, pytest.raises(UserError, match="measure.onnx"):
+        stylizer(noise(5, 5), "warm")
+
+
+def test_numbers_that_are_not_finite_are_not_painted(tmp_path: Path):
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    with Stylizer.load(bundle) as stylizer, pytest.raises(BundleError, match="paint graph of tiny gave .* not finite"):
+        affine = stylizer.affine(noise(4, 4), stylizer.style("warm"))
+        stylizer.paint(noise(4, 4), [(np.full_like(affine[0][0], np.inf), affine[0][1]), affine[1]])
+
+
+@given(st.data())
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_student_in_the_manifest_paints_or_is_refused_in_one_line(tiny: Path, tmp_path: Path, data: st.DataObject):
+    bundle = tmp_path / "bundle"
+    if not bundle.exists():
+        make_tiny_bundle(bundle)
+    original = (bundle / "manifest.json").read_text()
+    site = st.fixed_dictionaries(
+        {"name": st.just("s"), "channels": st.integers(0, 9), "stride": st.integers(0, 9), "measured": st.booleans()}
+    )
+    values = {
+        "size_multiple": st.integers(0, 65),
+        "thumbnail": st.integers(0, 5000),
+        "halo": st.integers(-1, 5000),
+        "sites": st.lists(site, max_size=4),
+    }
+    key = data.draw(st.sampled_from(sorted(values)))
+    change(bundle, **{key: data.draw(values[key])})
+    try:
+        with Stylizer.load(bundle, threads=1) as stylizer:
+            assert stylizer(noise(5, 6), noise(7, 7)).shape == (5, 6, 3)
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1
+    finally:
+        (bundle / "manifest.json").write_text(original)
