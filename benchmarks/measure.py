@@ -31,7 +31,7 @@ class Effort:
 
     runs: int = 50
     seconds: float = 5.0
-    budget: float = math.inf
+    budget: float | None = None
     window: int = 5
     tolerance: float = 0.05
     warmup_least: float = 0.25
@@ -120,7 +120,7 @@ class _Plan:
 
 def _plan(effort: Effort, typical_ns: float) -> _Plan:
     wanted = min(MOST_RUNS, max(effort.runs, math.ceil(effort.seconds * 1e9 / max(typical_ns, 1))))
-    if wanted * typical_ns <= effort.budget * 1e9:
+    if effort.budget is None or wanted * typical_ns <= effort.budget * 1e9:
         return _Plan(wanted, shortened=False)
     affordable = max(FEWEST_RUNS, int(effort.budget * 1e9 / typical_ns))
     return _Plan(min(wanted, affordable), shortened=affordable < wanted)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from .cpu import Cores, read_cores
-from .errors import DeviceError
-from .here import Machine, describe_this_machine
-from .host import Host
-from .load import Load, Ticks, load_between, measure_load, read_ticks
+from devices.cpu import Cores, read_cores
+from devices.errors import DeviceError
+from devices.here import Machine, describe_this_machine
+from devices.host import Host
+from devices.load import STOLEN_SHARE, Load, Ticks, load_between, measure_load, read_ticks
 
 __all__ = [
+    "STOLEN_SHARE",
     "Cores",
     "DeviceError",
     "Host",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from .cli import app
-from .errors import DeviceError
+from devices.cli import app
+from devices.errors import DeviceError
 
 if __name__ == "__main__":
     try:

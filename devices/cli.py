@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import DeviceError
+from devices.errors import DeviceError
 
 app = typer.Typer(add_completion=False)
 
@@ -23,7 +23,7 @@ def devices(
     """
     if not here:
         raise DeviceError("say which device: brushlet devices --here describes this machine")
-    from .here import describe_this_machine
+    from devices.here import describe_this_machine
 
     machine = describe_this_machine()
     if as_json:
@@ -31,6 +31,6 @@ def devices(
         return
     from rich.console import Console
 
-    from .table import machine_table
+    from devices.table import machine_table
 
     Console().print(machine_table(machine))

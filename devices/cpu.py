@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import DeviceError
-from .host import Host
+from devices.errors import DeviceError
+from devices.host import Host
 
 #: Instruction sets that change how fast (or, for int8, how exactly) a network runs, as /proc/cpuinfo names them.
 X86_FLAGS = (

@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .cpu import read_cores, read_cpu
-from .host import Host
+from devices.cpu import read_cores, read_cpu
+from devices.host import Host
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .host import Host
+from devices.host import Host
 
 #: A machine is too busy to measure on when others use more than half a core, or a neighbour steals this share.
 BUSY_CORES = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from .here import Machine
+from devices.here import Machine
 
 
 def machine_table(machine: Machine) -> Table:

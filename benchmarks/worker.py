@@ -1,0 +1,132 @@
+"""The measuring process: ``python -m benchmarks.worker RESULT``, with one line of JSON (a Job) on standard input.
+
+RESULT becomes a JSON object with what was measured, or with ``error``, one line for the user. Started by
+``benchmarks.isolate``, which also sets the thread counts in its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import memory
+from benchmarks.job import Job
+from benchmarks.measure import Series, Task, measure
+from devices import Host, load_between, read_ticks
+from runtime.atomic_write import write_atomically
+from runtime.errors import UserError
+
+#: Runs after the first one, before the peak of memory is read: allocators settle within a few.
+RUNS_FOR_MEMORY = 3
+
+
+def run_job(job: Job) -> dict[str, Any]:
+    """Measure, in this process. Raises UserError for what the user can put right."""
+    _pin(job.cpus)
+    return _measure_start(job) if job.purpose == "start" else _measure_latency(job)
+
+
+def _measure_start(job: Job) -> dict[str, Any]:
+    """Loading, first run and memory of one target in a process that has run nothing yet."""
+    # The import of numpy and Pillow belongs to the baseline, that of the engine to the target.
+    from benchmarks.subjects import open_subject
+
+    baseline, begin = memory.resident_bytes(), time.perf_counter_ns()
+    part = job.parts[0][0]
+    subject = open_subject(job.targets[0], [part], job.size, job.threads)
+    call = subject.calls[part]
+    loaded = time.perf_counter_ns()
+    call()
+    first = time.perf_counter_ns()
+    for _ in range(RUNS_FOR_MEMORY):
+        call()
+    return {
+        "load_ms": (loaded - begin) / 1e6,
+        "first_ms": (first - loaded) / 1e6,
+        "baseline_bytes": baseline,
+        "peak_bytes": memory.peak_bytes(),
+        "description": subject.description,
+        "engine": subject.engine,
+        "engine_version": subject.engine_version,
+        "providers": list(subject.providers),
+    }
+
+
+def _measure_latency(job: Job) -> dict[str, Any]:
+    """All parts of all targets, interleaved."""
+    from benchmarks.subjects import open_subject
+
+    tasks = []
+    for number, (target, parts, effort) in enumerate(zip(job.targets, job.parts, job.efforts, strict=True)):
+        calls = open_subject(target, parts, job.size, job.threads).calls
+        tasks += [Task(f"{number} {part}", calls[part], effort) for part in parts]
+    # What is alive now stays alive; without this, a collection would walk through all of a large library.
+    gc.collect()
+    gc.freeze()
+    host = Host()
+    before = read_ticks(host)
+    series = measure(tasks)
+    stolen = load_between(host, before, read_ticks(host)).stolen
+    return {"series": [_series_to_json(each) for each in series], "stolen": stolen}
+
+
+def _series_to_json(series: Series) -> dict[str, Any]:
+    subject, part = series.name.split(" ")
+    return {
+        "subject": int(subject),
+        "part": part,
+        "warmup_ms": [ns / 1e6 for ns in series.warmup_ns],
+        "steady": series.steady,
+        "shortened": series.shortened,
+        "samples_ms": [ns / 1e6 for ns in series.samples_ns],
+    }
+
+
+def _pin(cpus: tuple[int, ...] | None) -> None:
+    """Stay on these CPUs; where that is not allowed, the scheduler decides."""
+    if cpus is not None and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cpus)
+
+
+def _read_line(descriptor: int) -> str:
+    """One line, unbuffered, so that the thread that waits for the end of the input can use the descriptor itself."""
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            raise UserError("the measuring process got no job: it is started by `brushlet bench`")
+        line += piece
+    return line.decode()
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """Leave at once when the process that started this one is gone: nobody would read the result."""
+    while os.read(descriptor, 65536):
+        pass
+    os._exit(1)
+
+
+def main(result: Path, descriptor: int = 0) -> int:
+    """Read a job from ``descriptor``, run it, write ``result``; returns the exit status."""
+    try:
+        job = Job.from_json(_read_line(descriptor))
+        threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
+        answer = run_job(job)
+    except UserError as error:
+        answer = {"error": str(error)}
+    except MemoryError:
+        answer = {"error": "there is not enough memory for this: choose a smaller --size"}
+    write_atomically(result, json.dumps(answer).encode())
+    return 1 if "error" in answer else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

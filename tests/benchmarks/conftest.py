@@ -1,0 +1,70 @@
+"""Bundles and processes for the tests of benchmarks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import Record, Request, bench
+from tests.tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bundle that runs in a fraction of a millisecond."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def workers_of(parent: int) -> list[int]:
+    """Ids of the measuring processes that process ``parent`` started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "stat").read_text().rsplit(")", 1)[1].split() if folder.name.isdigit() else []
+            if words and int(words[1]) == parent and "benchmarks.worker" in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+@pytest.fixture
+def find_worker() -> Callable[[int], int]:
+    """``find_worker(parent)`` waits for the measuring process of a process and returns its id."""
+
+    def find(parent: int) -> int:
+        for _ in range(200):
+            if found := workers_of(parent):
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError("no measuring process was started")
+
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("looks for processes in /proc")
+    return find
+
+
+@pytest.fixture
+def is_alive() -> Callable[[int], bool]:
+    """Whether a process runs (a zombie does not)."""
+
+    def alive(process: int) -> bool:
+        try:
+            os.kill(process, 0)
+            return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+        except OSError:
+            return False
+
+    return alive
+
+
+@pytest.fixture(scope="session")
+def record(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """A real record: two sizes, against another bundle, few runs."""
+    other = make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "other", name="other")
+    request = Request(str(tiny), sizes=(32, 64), threads=1, runs=6, seconds=0.02, rival=str(other))
+    return bench(request, ["brushlet", "bench", "tiny"])

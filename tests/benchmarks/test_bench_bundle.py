@@ -1,0 +1,261 @@
+"""`benchmarks.bench_bundle`: what a record of a real benchmark holds, and which requests are refused."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from benchmarks import Request, bench, bench_bundle, subjects
+from benchmarks.bench_bundle import record_path
+from benchmarks.job import Job, Target
+from devices import Host, Load, describe_this_machine
+from runtime import Stylizer, UserError
+from runtime.bundle import sha256_of
+
+QUIET = Load(cpus=2, busy=0.0, stolen=0.0, load_average=0.0)
+
+
+def test_subjects_are_named_with_their_files(record, tiny):
+    own, rival = record.subjects
+    assert (own.kind, own.name, rival.name) == ("bundle", "tiny", "other")
+    assert own.manifest_sha256 == sha256_of(tiny / "manifest.json") != rival.manifest_sha256
+    assert [graph.role for graph in own.graphs] == ["style", "measure", "paint"]
+    assert own.graph_bytes == sum((tiny / f"{role}.onnx").stat().st_size for role in ("style", "measure", "paint"))
+    assert own.graphs[2].sha256 == sha256_of(tiny / "paint.onnx")
+    assert (own.engine, own.providers) == ("onnxruntime", ("CPUExecutionProvider",))
+
+
+def test_every_size_has_its_measurements(record):
+    assert [(result.width, result.height) for result in record.results] == [(32, 32), (64, 64)]
+    for result in record.results:
+        parts = {(timing.subject, timing.part) for timing in result.timings}
+        assert parts == {(0, "model"), (0, "end_to_end"), (1, "model"), (1, "end_to_end")}
+        assert [start.subject for start in result.starts] == [0, 1]
+
+
+def test_samples_and_their_numbers(record):
+    for result in record.results:
+        for timing in result.timings:
+            assert len(timing.samples_ms) >= 6
+            assert sum(timing.samples_ms) >= 20 * 0.999
+            p50, p90, p99 = timing.percentiles_ms
+            assert timing.low_ms <= p50 <= timing.high_ms
+            assert p50 == pytest.approx(np.median(timing.samples_ms), abs=1e-3)
+            assert p50 <= p90 <= p99 <= max(timing.samples_ms)
+            assert timing.pictures_per_second == pytest.approx(1000 / p50)
+
+
+def test_the_model_alone_takes_less_than_the_whole_way(record):
+    for result in record.results:
+        median = {(timing.subject, timing.part): timing.percentiles_ms[0] for timing in result.timings}
+        assert median[0, "model"] < median[0, "end_to_end"]
+
+
+def test_ratios_compare_the_same_part(record):
+    for result in record.results:
+        median = {(timing.subject, timing.part): np.median(timing.samples_ms) for timing in result.timings}
+        assert {(ratio.part, ratio.slower, ratio.faster) for ratio in result.ratios} == {
+            ("model", 1, 0),
+            ("end_to_end", 1, 0),
+        }
+        for ratio in result.ratios:
+            assert ratio.value == pytest.approx(median[1, ratio.part] / median[0, ratio.part])
+            assert ratio.low <= ratio.value <= ratio.high
+
+
+def test_memory_is_that_of_a_process_with_one_subject(record):
+    for result in record.results:
+        for start in result.starts:
+            assert 10e6 < start.baseline_bytes < start.peak_bytes < 400e6
+            assert start.above_baseline_bytes == start.peak_bytes - start.baseline_bytes
+
+
+def test_settings_and_environment(record):
+    assert (record.settings.threads, record.settings.runs, record.settings.seconds) == (1, 6, 0.02)
+    assert record.settings.cpus is None or len(record.settings.cpus) == 1
+    assert record.environment["machine"] == describe_this_machine().to_json()
+    assert record.environment["packages"]["numpy"] == np.__version__
+    assert record.environment["load_before"]["cpus"] >= 1
+    datetime.strptime(record.created, "%Y-%m-%dT%H:%M:%SZ")
+    assert record.command == ("brushlet", "bench", "tiny")
+
+
+def canned(job: Job, timeout: float) -> dict:
+    """What a measuring process answers, without one."""
+    if job.purpose == "start":
+        told = {"description": "d", "engine": "e", "engine_version": "1", "providers": []}
+        return {"load_ms": 1.0, "first_ms": 2.0, "baseline_bytes": None, "peak_bytes": 10**8, **told}
+    series = [
+        {"subject": number, "part": part, "warmup_ms": [9.0], "samples_ms": [10.0 + number] * 7}
+        for number, parts in enumerate(job.parts)
+        for part in parts
+    ]
+    return {"series": [{**one, "steady": True, "shortened": False} for one in series], "stolen": 0.0}
+
+
+@pytest.fixture
+def quick(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+    """A request on a quiet machine whose measuring processes answer at once."""
+    monkeypatch.setattr(bench_bundle, "measure_load", lambda: QUIET)
+    monkeypatch.setattr(bench_bundle, "run_isolated", canned)
+    return Request(str(tiny), sizes=(32,))
+
+
+def test_default_threads_are_this_machines_cores(quick):
+    assert bench(quick).settings.threads == describe_this_machine().default_threads
+
+
+def test_busy_machine_is_told_and_recorded(quick, monkeypatch):
+    busy = Load(cpus=2, busy=0.9, stolen=0.0, load_average=3.0)
+    monkeypatch.setattr(bench_bundle, "measure_load", lambda: busy)
+    told = []
+    record = bench(quick, tell=told.append)
+    line = "other work keeps 1.8 of 2 CPUs busy: measure again on a quiet machine"
+    assert told == [f"warning: {line}", "measuring tiny at 32x32"]
+    assert record.warnings == (line,)
+    assert record.environment["load_before"] == busy.to_json()
+
+
+def test_quiet_machine_and_sound_samples_need_no_warning(quick):
+    assert bench(quick).warnings == ()
+
+
+def test_doubts_are_recorded(quick, monkeypatch):
+    def doubtful(job: Job, timeout: float) -> dict:
+        answer = canned(job, timeout)
+        for series in answer.get("series", []):
+            series.update(steady=series["part"] == "model", shortened=series["part"] == "model")
+        return {**answer, "stolen": 0.25}
+
+    monkeypatch.setattr(bench_bundle, "run_isolated", doubtful)
+    assert bench(quick).warnings == (
+        "tiny, end_to_end at 32x32: the warm-up never became steady",
+        "tiny, model at 32x32: only 7 runs, since each takes long",
+        "at 32x32: the hypervisor gave 25% of the machine's time to others meanwhile",
+    )
+
+
+def test_a_system_that_does_not_pin_has_no_cpus(quick, monkeypatch):
+    monkeypatch.setattr(bench_bundle, "Host", lambda: Host(allowed_cpus=None))
+    assert bench(replace(quick, threads=1)).settings.cpus is None
+
+
+def test_a_bundle_against_itself_has_two_names(quick):
+    record = bench(replace(quick, rival=quick.bundle))
+    assert [subject.name for subject in record.subjects] == ["tiny", f"tiny ({quick.bundle})"]
+    assert [ratio.value for ratio in record.results[0].ratios] == [1.1, 1.1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bundle": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
+        ({"rival": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
+        ({"engine": "onnxruntme"}, "there is no engine 'onnxruntme': did you mean 'onnxruntime'"),
+        ({"sizes": ()}, "there is no size to measure"),
+        ({"sizes": (0,)}, "--size must be from 16 to 4123 pixels, not 0"),
+        ({"sizes": (512, -512)}, "--size must be from 16 to 4123 pixels, not -512"),
+        ({"sizes": (10**9,)}, "--size must be from 16 to 4123 pixels, not 1000000000"),
+        ({"threads": 0}, "--threads: 0 threads do not fit this machine: choose 1 to"),
+        ({"threads": 9999}, "--threads: 9999 threads do not fit this machine: choose 1 to"),
+        ({"runs": 0}, "--runs must be from 1 to 10000, not 0"),
+        ({"seconds": -1.0}, "--seconds must be from 0 to 10000, not -1"),
+        ({"seconds": float("nan")}, "--seconds must be from 0 to 10000, not nan"),
+        ({"timeout": 0.0}, "--timeout must be above 0 seconds, not 0"),
+    ],
+)
+def test_requests_that_cannot_be(quick, monkeypatch, change, said):
+    monkeypatch.setattr(bench_bundle, "run_isolated", lambda *args: pytest.fail("it was tried nevertheless"))
+    with pytest.raises(UserError) as caught:
+        bench(replace(quick, **change))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "name"),
+    [
+        ({}, "adain"),
+        ({"teacher": "johnson"}, "johnson"),
+        ({"teacher": {"name": "adain"}}, "adain"),
+        ({"teacher": 3}, "adain"),
+    ],
+)
+def test_teacher_of_the_bundle(tiny, provenance, name):
+    opened = bench_bundle.open_bundle(tiny)
+    opened = replace(opened, manifest=replace(opened.manifest, provenance=provenance))
+    assert bench_bundle._teacher_name(opened) == name
+
+
+def test_against_the_teacher_both_do_the_same_work(quick):
+    own, rival = bench_bundle._entrants(replace(quick, rival="teacher", teacher_weights="weights.pth"))
+    assert own.parts == ("end_to_end", "model", "both_pictures")
+    assert rival.parts == ("both_pictures",)
+    assert rival.target == Target("teacher", "none", "torch", str(Path("weights.pth").absolute()))
+    assert (own.effort.budget, rival.effort.budget) == (None, bench_bundle.RIVAL_SECONDS)
+
+
+def test_a_teacher_gets_the_same_pictures(monkeypatch):
+    pytest.importorskip("torch")
+    seen = {}
+
+    def teacher_callable(name, weights, size, threads):
+        seen["asked"] = (name, weights, size, threads)
+        return lambda content, style: seen.update(content=content, style=style), "a teacher of nothing"
+
+    runner = ModuleType("export.teacher_runner")
+    runner.teacher_callable = teacher_callable
+    monkeypatch.setitem(sys.modules, "export.teacher_runner", runner)
+    target = Target("teacher", "adain", "torch", "/weights.pth")
+    loaded = subjects.open_subject(target, ("both_pictures",), 48, 2)
+    loaded.calls["both_pictures"]()
+    assert seen["asked"] == ("adain", Path("/weights.pth"), 48, 2)
+    assert np.array_equal(seen["content"], subjects.example_picture(48))
+    assert seen["style"].shape == (256, 256, 3)
+    assert (loaded.description, loaded.engine) == ("a teacher of nothing", "torch")
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=r"a teacher runs in torch .*pip install 'brushlet\[distill\]'"):
+        subjects.open_subject(Target("teacher", "adain", "torch"), ("both_pictures",), 48, 1)
+
+
+def test_model_only_paints_what_the_stylizer_paints(tiny):
+    parts = ("model", "end_to_end", "both_pictures")
+    loaded = subjects.open_subject(Target("bundle", str(tiny)), parts, 50, 1)
+    assert tuple(loaded.calls) == parts
+    painted = loaded.calls["model"]()["picture"]
+    whole = loaded.calls["end_to_end"]()
+    assert painted.shape == (1, 3, 52, 52), "padded to the student's multiple"
+    levels = np.clip(painted[0, :, :50, :50], 0, 1).transpose(1, 2, 0) * 255
+    assert np.abs(levels - whole).max() <= 0.51
+    assert np.array_equal(whole, loaded.calls["both_pictures"]()), "the style is the same, coded before or now"
+
+
+def test_end_to_end_is_the_stylizer(tiny):
+    loaded = subjects.open_subject(Target("bundle", str(tiny)), ("end_to_end",), 64, 1)
+    with Stylizer.load(tiny) as stylizer:
+        wanted = stylizer(subjects.example_picture(64), subjects.example_picture(256, seed=1))
+    assert np.array_equal(loaded.calls["end_to_end"](), wanted)
+
+
+def test_example_picture_is_always_the_same():
+    picture = subjects.example_picture(40)
+    assert (picture.shape, picture.dtype) == ((40, 40, 3), np.uint8)
+    assert np.array_equal(picture, subjects.example_picture(40))
+    assert picture.std() > 30, "not a flat picture"
+
+
+def test_records_of_one_second_do_not_replace_each_other(record, tmp_path):
+    first = record_path(record, tmp_path)
+    assert first.name.startswith("tiny-20")
+    first.touch()
+    second = record_path(record, tmp_path)
+    assert second != first
+    assert second.stem == f"{first.stem}-2"
