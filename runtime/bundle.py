@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,8 @@ MAX_CHANNELS = 8192
 _DTYPES = ("float32", "float16", "int8", "uint8", "int32", "int64", "bool")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# The key of ONNX's external data as protobuf writes it: a length of 8 in any of its encodings, then the text.
+_EXTERNAL_DATA = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
 
 
 class BundleError(UserError):
@@ -333,5 +336,16 @@ def _verify(directory: Path, file: Graph | StyleFile) -> None:
             raise BundleError(f"{shown} has {size} bytes instead of {file.bytes}: it is damaged or incomplete")
         if sha256_of(real) != file.sha256:
             raise BundleError(f"{shown} is not the file that was exported (its SHA-256 differs)")
+        if isinstance(file, Graph) and file.format == "onnx" and _has_external_data(real):
+            raise BundleError(f"{shown} keeps its weights in another file: export it with the weights inside")
     except OSError as error:
         raise BundleError(f"cannot read {shown}: {error.strerror or error}") from error
+
+
+def _has_external_data(path: Path) -> bool:
+    """Whether an ONNX graph names another file for its weights: no hash covers it, and it may lie anywhere.
+
+    Older ONNX Runtimes read such a file even outside the graph's directory.
+    """
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _EXTERNAL_DATA.search(data) is not None

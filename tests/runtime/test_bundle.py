@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from runtime.bundle import BundleError, Manifest, open_bundle, sha256_of
 from runtime.errors import UserError
@@ -295,6 +296,32 @@ def test_links_inside_and_to_the_bundle_are_fine(tiny: Path, tmp_path: Path):
     (tiny / "paint.onnx").symlink_to("real.onnx")
     (tmp_path / "link").symlink_to(tiny)
     assert open_bundle(tmp_path / "link").manifest.name == "tiny"
+
+
+def with_weights_at(location: str) -> bytes:
+    """An ONNX graph that reads its weights from another file."""
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    output = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [4])
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["picture"])], "g", [], [output], [tensor])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "weights.bin"])
+def test_weights_in_another_file_are_refused(tiny: Path, location: str):
+    canonical = with_weights_at(location)
+    # Protobuf parsers also take a length of 8 that is written in two bytes.
+    for data in (canonical, canonical.replace(b"\x08location", b"\x88\x00location")):
+        (tiny / "paint.onnx").write_bytes(data)
+        refresh_manifest(tiny)
+        with pytest.raises(BundleError, match="paint.onnx keeps its weights in another file"):
+            open_bundle(tiny)
+
+
+def test_the_word_location_alone_is_fine(tiny: Path):
+    (tiny / "paint.onnx").write_bytes(b"a node of an allocation and its location")
+    refresh_manifest(tiny)
+    open_bundle(tiny)
 
 
 def test_refreshed_hashes_open(tiny: Path):

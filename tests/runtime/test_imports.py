@@ -18,7 +18,7 @@ ALL = "from runtime import *; import runtime.cli, runtime.engines"
     ("statement", "absent"),
     [
         ("import runtime", ["numpy", "PIL", "typer"]),
-        ("import runtime.cli", ["numpy", "PIL", "rich"]),
+        ("import runtime.cli", ["numpy", "PIL", "onnxruntime"]),
         (ALL, ["torch", "onnx", "onnxruntime", "scipy", "skimage"]),
     ],
 )
