@@ -39,7 +39,7 @@ def bench(
 
     request = Request(
         bundle=bundle,
-        sizes=tuple(size or [512]),
+        sizes=tuple(dict.fromkeys(size or [512])),
         threads=threads,
         runs=runs,
         seconds=seconds,

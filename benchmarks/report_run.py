@@ -23,7 +23,8 @@ def run_and_report(request: Request, output: Path | None, as_json: bool) -> None
     """
     folder = RECORDS if output is None else output.parent
     _require_writable(folder, output)
-    command = ["brushlet", "bench", *(word for word in sys.argv[1:] if word != "bench")]
+    words = sys.argv[1:]
+    command = ["brushlet", *([] if words[:1] == ["bench"] else ["bench"]), *words]
     record = bench(request, command, lambda line: print(line, file=sys.stderr, flush=True))
     path = output or record_path(record, folder)
     record.write(path)

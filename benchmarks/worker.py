@@ -23,8 +23,10 @@ from devices import Host, load_between, read_ticks
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
-#: Runs after the first one, before the peak of memory is read: allocators settle within a few.
+#: After the first run come at most this many before the peak of memory is read (allocators settle within a few),
+#: and no further one once they took this many seconds.
 RUNS_FOR_MEMORY = 3
+SECONDS_FOR_MEMORY = 10.0
 
 
 def run_job(job: Job) -> dict[str, Any]:
@@ -46,7 +48,8 @@ def _measure_start(job: Job) -> dict[str, Any]:
     call()
     first = time.perf_counter_ns()
     for _ in range(RUNS_FOR_MEMORY):
-        call()
+        if time.perf_counter_ns() - loaded < SECONDS_FOR_MEMORY * 1e9:
+            call()
     return {
         "load_ms": (loaded - begin) / 1e6,
         "first_ms": (first - loaded) / 1e6,

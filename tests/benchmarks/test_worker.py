@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import memory
+from benchmarks import memory, worker
+from benchmarks.job import Job, Target
+from benchmarks.measure import Effort
+from benchmarks.subjects import LoadedSubject
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +34,17 @@ def test_pins_itself_and_puts_up_with_cpus_it_may_not_use():
     code += "; print(sorted(os.sched_getaffinity(0)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [cpu]
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(10.0, 1 + worker.RUNS_FOR_MEMORY), (0.0, 1)])
+def test_a_slow_subject_runs_once_for_its_memory(monkeypatch, seconds, runs):
+    calls = []
+    loaded = LoadedSubject("d", "e", "1", (), {"model": lambda: calls.append(1)})
+    monkeypatch.setattr(worker, "SECONDS_FOR_MEMORY", seconds)
+    monkeypatch.setattr("benchmarks.subjects.open_subject", lambda *asked: loaded)
+    answer = worker.run_job(Job("start", (Target("bundle", "x"),), (("model",),), (Effort(),), 64, 1, None))
+    assert len(calls) == runs
+    assert answer["first_ms"] >= 0
 
 
 def test_peak_of_memory_stays_when_the_memory_is_given_back():
