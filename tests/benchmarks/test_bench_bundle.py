@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from dataclasses import replace
 from datetime import datetime
@@ -218,6 +220,21 @@ def test_a_teacher_gets_the_same_pictures(monkeypatch):
     assert np.array_equal(seen["content"], subjects.example_picture(48))
     assert seen["style"].shape == (256, 256, 3)
     assert (loaded.description, loaded.engine) == ("a teacher of nothing", "torch")
+
+
+def test_real_teacher_interleaved_with_the_student(tiny, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("export.teacher_runner")
+    taught = shutil.copytree(tiny, tmp_path / "taught")
+    manifest = json.loads((taught / "manifest.json").read_text())
+    manifest["provenance"]["teacher"] = {"name": "adain"}
+    (taught / "manifest.json").write_text(json.dumps(manifest))
+    record = bench(Request(str(taught), sizes=(32,), threads=1, runs=2, seconds=0.0, rival="teacher"))
+    own, teacher = record.subjects
+    assert (teacher.kind, teacher.name, teacher.engine, teacher.graphs) == ("teacher", "teacher adain", "torch", ())
+    (ratio,) = record.results[0].ratios
+    assert (ratio.part, ratio.slower, ratio.faster) == ("both_pictures", 1, 0)
+    assert ratio.value > 1
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch):
