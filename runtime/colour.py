@@ -26,10 +26,11 @@ def to_srgb_8_bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         image = image.convert("LA" if grey else "RGBA")
         alpha = np.array(image.getchannel("A"))
-    if image.mode not in ("CMYK", "LAB"):  # these two convert after their profile
-        image = image.convert("L" if grey else "RGB")
-    rgb = _through_profile(image, profile) or image.convert("RGB")
-    return np.array(rgb), alpha
+    plain = "L" if grey else "RGB"
+    if image.mode not in (plain, "CMYK", "LAB"):  # the latter two convert after their profile
+        image = image.convert(plain)
+    rgb = _through_profile(image, profile) or image
+    return np.array(rgb if rgb.mode == "RGB" else rgb.convert("RGB")), alpha
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

@@ -20,18 +20,23 @@ def to_tensor(rgb: np.ndarray) -> np.ndarray:
 
 def to_picture(tensor: np.ndarray) -> np.ndarray:
     """float (1, 3, H, W) -> uint8 (H, W, 3), clipped to [0, 1] and rounded to nearest."""
-    levels = np.clip(tensor[0], 0, 1).astype(np.float32, copy=False) * 255 + 0.5
+    levels = np.clip(tensor[0], 0, 1).astype(np.float32, copy=False)
+    levels *= 255
+    levels += 0.5
     return np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
 
 
-def fit(rgb: np.ndarray, long_side: int) -> np.ndarray:
-    """uint8 (H, W, 3) or (H, W), scaled down with LANCZOS so that its long side is at most `long_side`."""
-    height, width = rgb.shape[:2]
-    ratio = long_side / max(height, width)
-    if ratio >= 1:
-        return rgb
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+def fitted_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """Height and width, scaled down so that the longer is at most `long_side`."""
+    ratio = min(1.0, long_side / max(height, width))
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 (H, W, 3) or (H, W) at another size, with LANCZOS."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def thumbnail(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarray:
@@ -54,7 +59,7 @@ def style_crop(rgb: np.ndarray) -> np.ndarray:
     rgb = _centre(rgb, min(height, longest), min(width, longest))
     ratio = STYLE_SHORT_SIDE / min(rgb.shape[:2])
     new_height, new_width = (max(STYLE_SHORT_SIDE, round(side * ratio)) for side in rgb.shape[:2])
-    resized = np.asarray(Image.fromarray(rgb).resize((new_width, new_height), Image.Resampling.LANCZOS))
+    resized = resize(rgb, new_height, new_width)
     return _centre(resized, new_height - new_height % STYLE_MULTIPLE, new_width - new_width % STYLE_MULTIPLE)
 
 

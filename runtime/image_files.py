@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from runtime.atomic_write import write_atomically
 from runtime.colour import to_srgb_8_bit
 from runtime.errors import UserError
+from runtime.framing import fitted_size, resize
 
 # Bounds the memory that reading takes: 128 Mpx are 384 MB as RGB. The largest phone sensors in use give 108 Mpx.
 MAX_PIXELS = 128 * 2**20
@@ -59,12 +60,25 @@ class Picture:
         alpha = self.alpha[:, :, None].astype(np.uint32)
         return ((self.rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
+    def resized(self, height: int, width: int) -> Picture:
+        """The picture at another size (LANCZOS)."""
+        alpha = None if self.alpha is None else resize(self.alpha, height, width)
+        return Picture(resize(self.rgb, height, width), alpha)
 
-def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    def scaled_down(self, long_side: int) -> Picture:
+        """The picture with its long side at most `long_side` pixels; a smaller one stays as it is."""
+        return self.resized(*fitted_size(self.height, self.width, long_side))
+
+
+def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS, long_side: int | None = None) -> Picture:
     """Read a picture file, upright (EXIF orientation) and in sRGB (embedded profile); of an animation, the first frame.
 
     Greyscale, palette, CMYK and 16-bit pictures become 8-bit RGB. The size in the file's header is checked before
     anything is decoded, so a decompression bomb costs no memory.
+
+    Args:
+        max_pixels: larger pictures are refused, whatever `long_side` says.
+        long_side: scale the picture down to this; large JPEG files then take far less time and memory.
 
     Raises:
         UserError: missing, empty, damaged, not a picture, or of more than `max_pixels` pixels.
@@ -72,7 +86,7 @@ def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     path = Path(path)
     _require_file(path)
     try:
-        return _decode(path, max_pixels)
+        return _decode(path, max_pixels, long_side)
     except UserError as error:
         raise UserError(f"cannot read {path}: {error}") from error
     except Image.DecompressionBombError as error:
@@ -92,7 +106,8 @@ def picture_from_pil(image: Image.Image) -> Picture:
         UserError: its values cannot be understood as brightness (a float picture outside 0..1, say).
     """
     image.load()
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # exif_transpose copies even an upright picture
+        image = ImageOps.exif_transpose(image)
     if min(image.size) < 1:
         raise UserError("the picture has no pixels")
     rgb, alpha = to_srgb_8_bit(image)
@@ -195,7 +210,7 @@ def _require_file(path: Path) -> None:
         raise UserError(f"cannot read {path}: {_first_line(error)}") from error
 
 
-def _decode(path: Path, max_pixels: int) -> Picture:
+def _decode(path: Path, max_pixels: int, long_side: int | None) -> Picture:
     formats = _readable_formats()
     with warnings.catch_warnings():
         # Pillow warns of its own pixel limit (ours is below) and of damaged EXIF data, which nobody needs.
@@ -203,7 +218,23 @@ def _decode(path: Path, max_pixels: int) -> Picture:
         with Image.open(path, formats=formats) as image:
             if image.width * image.height > max_pixels:
                 raise UserError(_too_large(f"{image.width}x{image.height}", max_pixels))
-            return picture_from_pil(image)
+            if long_side is None:
+                return picture_from_pil(image)
+            return _decode_small(image, long_side)
+
+
+def _decode_small(image: Image.Image, long_side: int) -> Picture:
+    size = image.height, image.width
+    # JPEG decodes at 1/2, 1/4 or 1/8; twice the final size leaves the resampling filter its work.
+    image.draft(None, fitted_size(*size, 2 * long_side)[::-1])
+    drafted = (image.height, image.width) != size
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    picture = picture_from_pil(image)
+    if not drafted:
+        return picture.scaled_down(long_side)
+    # The draft's sides are rounded up; the final ones follow from the whole picture.
+    height, width = fitted_size(*size, long_side)
+    return picture.resized(width, height) if turned else picture.resized(height, width)
 
 
 @lru_cache(maxsize=1)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from runtime.bundle import open_bundle
 from runtime.errors import UserError
-from runtime.framing import fit
-from runtime.image_files import Picture, keeps_alpha, read_picture, write_picture
+from runtime.image_files import keeps_alpha, read_picture, write_picture
 from runtime.shipped import DEFAULT_MODEL, SHIPPED, shipped_models
 from runtime.style_code import StyleCode
 from runtime.stylizer import Stylizer
@@ -135,10 +134,7 @@ def _refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
 
 
 def _paint_file(stylizer: Stylizer, code: StyleCode, content: Path, output: Path, job: StylizeJob) -> Painted:
-    picture = read_picture(content)
-    if job.size is not None:
-        alpha = None if picture.alpha is None else fit(picture.alpha, job.size)
-        picture = Picture(fit(picture.rgb, job.size), alpha)
+    picture = read_picture(content, long_side=job.size)
     start = time.perf_counter()
     result = stylizer.stylize(picture, code, job.strength)
     seconds = time.perf_counter() - start

@@ -100,13 +100,14 @@ def test_a_style_crop_is_the_middle():
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
 def test_fit_bounds_the_long_side_and_never_enlarges(height: int, width: int, long_side: int):
     rgb = np.zeros((height, width, 3), np.uint8)
-    fitted = framing.fit(rgb, long_side)
+    fitted = framing.fitted_size(height, width, long_side)
+    assert framing.resize(rgb, *fitted).shape == (*fitted, 3)
     if max(height, width) <= long_side:
-        assert fitted is rgb
+        assert fitted == (height, width) and framing.resize(rgb, *fitted) is rgb
     else:
-        assert max(fitted.shape[:2]) == long_side
-        assert abs(min(fitted.shape[:2]) - max(1, min(height, width) * long_side / max(height, width))) <= 0.5
+        assert max(fitted) == long_side
+        assert abs(min(fitted) - max(1, min(height, width) * long_side / max(height, width))) <= 0.5
 
 
-def test_fit_takes_alpha():
-    assert framing.fit(np.zeros((40, 20), np.uint8), 10).shape == (10, 5)
+def test_alpha_is_resized_as_well():
+    assert framing.resize(np.zeros((40, 20), np.uint8), 10, 5).shape == (10, 5)

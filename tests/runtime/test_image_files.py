@@ -313,6 +313,27 @@ def test_large_but_allowed_pictures_come_without_a_warning(tmp_path: Path, monke
     refused(tmp_path / "large.png", "far too many pixels")
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("size", [(100, 800), (900, 50), (640, 640), (30, 60)])
+def test_pictures_are_scaled_down_while_they_are_read(tmp_path: Path, suffix: str, size: tuple[int, int]):
+    ramp = np.linspace(0, 255, size[0] * size[1]).reshape(*size, 1).repeat(3, axis=2).astype(np.uint8)
+    write_picture(tmp_path / f"x{suffix}", ramp, ramp[:, :, 0])
+    picture = read_picture(tmp_path / f"x{suffix}", long_side=80)
+    whole = read_picture(tmp_path / f"x{suffix}").scaled_down(80)
+    assert picture.rgb.shape == whole.rgb.shape and max(picture.rgb.shape[:2]) == min(80, max(size))
+    assert np.abs(picture.rgb.astype(int) - whole.rgb).max() <= (0 if suffix == ".png" else 4)
+    assert suffix == ".jpg" or picture.alpha.shape == picture.rgb.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_turned_pictures_are_scaled_down_alike(tmp_path: Path, orientation: int):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (900, 50)).save(tmp_path / "x.jpg", exif=exif)
+    expected = (4, 80, 3) if orientation < 5 else (80, 4, 3)
+    assert read_picture(tmp_path / "x.jpg", long_side=80).rgb.shape == expected
+
+
 def test_unknown_suffixes_are_answered_with_the_known_ones(tmp_path: Path):
     for name in ("x.bmp", "x", "x.png.tmp", ".png"):
         with pytest.raises(UserError, match=r"\.png, \.jpg, \.webp or \.tiff"):

@@ -159,7 +159,7 @@ def test_large_pictures_are_refused_with_the_size_that_works(tiny: Path):
         assert small(noise(100, 100), "warm").shape == (100, 100, 3)
         with pytest.raises(UserError, match="1000x500 pixels, more than .*: use --size 128 or less"):
             small(noise(500, 1000), "warm")
-        small(framing.fit(noise(500, 1000), 128), "warm")
+        small(Picture(noise(500, 1000)).scaled_down(128), "warm")
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
