@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.job import Job
+from benchmarks.worker import FOLDER_PREFIX
 from runtime.errors import UserError
 
 _PACKAGES = Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ def run_isolated(job: Job, timeout: float) -> dict[str, Any]:
     Raises WorkerError when the process reports an error, crashes, is killed, leaves no result, or takes more than
     ``timeout`` seconds; it is gone then. When this process dies, the worker ends too: it watches its standard input.
     """
-    with tempfile.TemporaryDirectory(prefix="brushlet-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         result, log = Path(folder) / "result.json", Path(folder) / "log.txt"
         with open(log, "wb") as output:
             process = subprocess.Popen(

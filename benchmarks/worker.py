@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ from devices import Host, load_between, read_ticks
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
+#: How the folder is called that a worker is started in.
+FOLDER_PREFIX = "brushlet-bench-"
 #: After the first run come at most this many before the peak of memory is read (allocators settle within a few),
 #: and no further one once they took this many seconds.
 RUNS_FOR_MEMORY = 3
@@ -110,10 +113,15 @@ def _read_line(descriptor: int) -> str:
     return line.decode()
 
 
-def _end_with_parent(descriptor: int) -> None:
-    """Leave at once when the process that started this one is gone: nobody would read the result."""
+def _end_with_parent(descriptor: int, folder: Path) -> None:
+    """Leave at once when the process that started this one is gone, since nobody would read the result.
+
+    The parent cannot remove the folder it made for this process then, so it is removed here.
+    """
     while os.read(descriptor, 65536):
         pass
+    if folder.name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -121,7 +129,7 @@ def main(result: Path, descriptor: int = 0) -> int:
     """Read a job from ``descriptor``, run it, write ``result``; returns the exit status."""
     try:
         job = Job.from_json(_read_line(descriptor))
-        threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
+        threading.Thread(target=_end_with_parent, args=(descriptor, result.absolute().parent), daemon=True).start()
         answer = run_job(job)
     except UserError as error:
         answer = {"error": str(error)}

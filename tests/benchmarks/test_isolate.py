@@ -86,15 +86,19 @@ def test_timeout_ends_the_worker(job, find_worker, is_alive):
     assert not is_alive(seen[0])
 
 
-def test_worker_ends_when_its_parent_is_killed(job, find_worker, is_alive):
-    code = "import sys; from benchmarks.isolate import *; run_isolated(Job.from_json(sys.argv[1]), 600)"
+def test_worker_ends_and_cleans_up_when_its_parent_is_killed(job, tmp_path, find_worker, is_alive):
+    code = "import sys; from benchmarks.isolate import Job, run_isolated; run_isolated(Job.from_json(sys.argv[1]), 600)"
     endless = replace(job, efforts=(FOREVER,)).to_json()
-    parent = subprocess.Popen([sys.executable, "-c", code, endless], cwd=ROOT)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, "-c", code, endless], cwd=ROOT, env=environment)
     worker = find_worker(parent.pid)
+    time.sleep(0.5)  # until it has read its job
+    assert list(tmp_path.glob("brushlet-*"))
     parent.kill()
     parent.wait()
     for _ in range(100):
         if not is_alive(worker):
+            assert list(tmp_path.glob("brushlet-*")) == []
             return
         time.sleep(0.1)
     os.kill(worker, signal.SIGKILL)
