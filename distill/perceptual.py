@@ -7,10 +7,16 @@ of shape (N, 3, H, W) in [0, 1] and return the four activations relu1_1, relu2_1
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from distill.pretrained import FOLDER, load_weights
+from distill.weights import choose_weights, load_state
+from runtime.errors import UserError
 
 #: Names of the activations every perceptual network returns, shallow to deep (strides 1, 2, 4, 8).
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -59,6 +65,88 @@ class Vgg(nn.Module):
         return taps
 
 
+@dataclass(frozen=True)
+class Perception:
+    """What a picture looks like to a loss: ``content`` is relu4_1 (N, 512, H/8, W/8), ``style`` mean and deviation of
+    every tap, each (N, C, 1, 1)."""
+
+    content: Tensor
+    style: list[tuple[Tensor, Tensor]]
+
+    def split(self, rows: int) -> list[Perception]:
+        """Parts of ``rows`` pictures each, of a batch that was seen at once."""
+        style = [list(zip(m.split(rows), s.split(rows), strict=True)) for m, s in self.style]
+        return [Perception(c, [tap[i] for tap in style]) for i, c in enumerate(self.content.split(rows))]
+
+
+class Vgg19Perception(nn.Module):
+    """Perception by VGG-19 itself: the judge of every table, and the loss of a run's last steps."""
+
+    name = "vgg19"
+
+    def __init__(self, vgg: Vgg):
+        super().__init__()
+        self.vgg = vgg.requires_grad_(False)
+
+    def forward(self, picture: Tensor) -> Perception:
+        taps = self.vgg(picture)
+        return Perception(taps[-1].float(), [moments(tap) for tap in taps])
+
+
+class CompactPerception(nn.Module):
+    """Perception by the compact VGG, in VGG-19's own units.
+
+    Linear embeddings (Wang et al. 2020, Collaborative Distillation) map each activation back to VGG-19's channels.
+    They are never applied to whole maps for style: the mean of a linear map is the map of the mean, and the variance
+    of channel i is ``w_i C w_i`` with C the covariance of the few compact channels.
+    """
+
+    name = "compact"
+
+    def __init__(self, channels: Sequence[int] = COMPACT_CHANNELS, targets: Sequence[int] = (64, 128, 256, 512)):
+        super().__init__()
+        self.vgg = Vgg(channels, normalise=False, padding="zeros")
+        self.embeddings = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(channels, targets, strict=True))
+
+    def embedded(self, picture: Tensor) -> list[Tensor]:
+        """The four activations in VGG-19's channels; what training the embeddings compares."""
+        return [embed(tap) for embed, tap in zip(self.embeddings, self.vgg(picture), strict=True)]
+
+    def forward(self, picture: Tensor) -> Perception:
+        taps = self.vgg(picture)
+        style = [embedded_moments(tap, embed) for tap, embed in zip(taps, self.embeddings, strict=True)]
+        return Perception(self.embeddings[-1](taps[-1]).float(), style)
+
+
+def embedded_moments(features: Tensor, embed: nn.Conv2d, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (N, D, 1, 1) of ``embed(features)`` for a 1x1 convolution, from C x C covariances only."""
+    flat = features.float().flatten(2)
+    mean = flat.mean(2)
+    centred = flat - mean[..., None]
+    covariance = centred @ centred.transpose(1, 2) / flat.shape[2]
+    weight = embed.weight.flatten(1)
+    variance = torch.einsum("dc,nce,de->nd", weight, covariance, weight)
+    return (mean @ weight.T + embed.bias)[..., None, None], (variance.clamp_min(0) + eps).sqrt()[..., None, None]
+
+
+def compact_perception() -> CompactPerception:
+    """The perceptual network that ships, frozen."""
+    net = CompactPerception()
+    net.load_state_dict(load_weights(FOLDER / "compact_vgg.safetensors"))
+    return net.eval().requires_grad_(False)
+
+
+def vgg19_perception(weights: str | Path | None) -> Vgg19Perception | None:
+    """VGG-19 when its weights are found (see :mod:`distill.weights`), else None."""
+    file = choose_weights("vgg19", weights)
+    if file is None:
+        return None
+    try:
+        return Vgg19Perception(vgg_from_community(load_state(file)))
+    except ValueError as error:
+        raise UserError(f"{file} is not a VGG-19 encoder: {error}") from error
+
+
 def vgg_from_community(state: Mapping[str, Tensor]) -> Vgg:
     """Build a frozen :class:`Vgg` from a ``vgg_normalised.pth`` state dict, reading the widths off the shapes.
 
@@ -69,7 +157,9 @@ def vgg_from_community(state: Mapping[str, Tensor]) -> Vgg:
     layers = conv_layers(state)
     wanted = 1 + sum(CONVS_PER_STAGE)
     if len(layers) < wanted:
-        raise ValueError(f"a VGG-19 encoder has at least {wanted} convolutions up to conv4_1, these weights have {len(layers)}")
+        raise ValueError(
+            f"a VGG-19 encoder has at least {wanted} convolutions up to conv4_1, these weights have {len(layers)}"
+        )
     layers = layers[:wanted]
     first_of_stage = [1 + sum(CONVS_PER_STAGE[:stage]) for stage in range(len(CONVS_PER_STAGE))]
     net = Vgg([layers[i][0].shape[0] for i in first_of_stage])
@@ -92,7 +182,9 @@ def load_convs(net: nn.Module, convs: Sequence[nn.Conv2d], layers: Sequence[tupl
     """Copy ``layers`` into ``convs`` one by one, freeze ``net``; ``ValueError`` names the first shape that differs."""
     for position, (conv, (weight, bias)) in enumerate(zip(convs, layers, strict=True)):
         if conv.weight.shape != weight.shape:
-            raise ValueError(f"convolution {position} has shape {tuple(weight.shape)}, expected {tuple(conv.weight.shape)}")
+            raise ValueError(
+                f"convolution {position} has shape {tuple(weight.shape)}, expected {tuple(conv.weight.shape)}"
+            )
         conv.weight.data.copy_(weight)
         conv.bias.data.copy_(bias)
     return net.eval().requires_grad_(False)

@@ -54,6 +54,19 @@ KNOWN: dict[str, Weights] = {
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "params_ema", "params")
 
 
+def choose_weights(name: str, choice: str | Path | None) -> Path | None:
+    """The file that `--weights` stands for: 'compact' is None (use what ships), 'download' fetches what is missing,
+    a path is looked into, and without a choice the environment and the cache are.
+
+    Raises UserError as :func:`find_weights` does.
+    """
+    if choice is not None and str(choice) == "compact":
+        return None
+    if choice is not None and str(choice) == "download":
+        return find_weights(name, None, download=True)
+    return find_weights(name, None if choice is None else Path(choice), download=False)
+
+
 def find_weights(name: str, given: Path | None, download: bool = True) -> Path | None:
     """The file of the known weights `name` ("vgg19", "adain-decoder"), or None when it is nowhere.
 

@@ -159,7 +159,8 @@ def facets(rng: np.random.Generator, colours: np.ndarray, size: int) -> np.ndarr
     for _ in range(70):
         angle, cx, cy = rng.uniform(0, 2 * np.pi), rng.random(), rng.random()
         across = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
-        reach = (x - cx) * np.cos(angle + rng.uniform(0.8, 2.2)) + (y - cy) * np.sin(angle + rng.uniform(0.8, 2.2))
+        skew = angle + rng.uniform(0.8, 2.2)
+        reach = (x - cx) * np.cos(skew) + (y - cy) * np.sin(skew)
         depth, width = rng.uniform(0.06, 0.28), rng.uniform(0.05, 0.2)
         inside = (across > 0) & (across < depth) & (np.abs(reach) < width)
         own = sample(tone, np.array([cx]), np.array([cy]))[0] + rng.normal(0, 0.16)
@@ -267,10 +268,12 @@ def _strokes(
     marks = [(0.0, 1.0, 1.0), (0.28, 0.22, 1.13), (-0.3, 0.2, 0.86)]
     inks = [_ink(np.clip(paint * light, 0, 1)) for _, _, light in marks]
     heights = rng.integers(70, 200, count)
+    # Rounded joints show on broad strokes only, and cost the most.
+    joint = "curve" if not straight and width > size / 45 else None
     for i in range(count):
         for (offset, part, light), ink in zip(marks, inks, strict=True):
             path = [tuple(point) for point in paths[i] + offset * side[i]]
-            draw.line(path, fill=ink[i], width=max(1, round(width * part)), joint=None if straight else "curve")
+            draw.line(path, fill=ink[i], width=max(1, round(width * part)), joint=joint)
             if carve:
                 carve.line(path, fill=int(heights[i] * light), width=max(1, round(width * part)))
 

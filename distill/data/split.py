@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import PurePath
 
-HELD_BACK_ONE_IN = 10
+HELD_BACK_ONE_IN = 5
 
 
 def is_held_back(name: str | PurePath) -> bool:

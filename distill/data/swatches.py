@@ -12,7 +12,7 @@ from distill.data.painting import PAINTERS
 
 SIZE = 320
 #: Drawn larger and reduced, which gives smooth edges.
-OVERSAMPLING = 2
+DRAWN_SIZE = 480
 TRAIN_PER_PAINTER = 4
 #: Held-back swatches: other seeds, and hues that no training swatch has.
 HELD_BACK_PAINTERS = 8
@@ -52,6 +52,6 @@ def draw_swatch(painter: int, variant: int) -> np.ndarray:
     # Steps that share no factor with the number of palettes: no painter keeps to one, no palette to one painter.
     name = names[(painter * 3 + variant * 7) % len(names)]
     colours = palette(name, HELD_BACK_TURN if variant >= TRAIN_PER_PAINTER else 0.0)
-    picture = paint(rng, colours, SIZE * OVERSAMPLING)
+    picture = paint(rng, colours, DRAWN_SIZE)
     large = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
-    return np.array(large.resize((SIZE, SIZE), Image.Resampling.BOX))
+    return np.array(large.resize((SIZE, SIZE), Image.Resampling.LANCZOS))

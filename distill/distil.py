@@ -1,0 +1,267 @@
+"""From a teacher's name to a trained student: puts data, teacher, losses, training and evaluation together."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from rich.console import Console
+from torch import nn
+
+from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, replace_file, save_student
+from distill.contact_sheet import write_sheet
+from distill.data import PictureSet, open_pictures, random_crop
+from distill.evaluate import evaluate, held_back_pairs, student_stylize
+from distill.objective import Objective
+from distill.perceptual import compact_perception, vgg19_perception
+from distill.precision import fast_dtype
+from distill.progress import RunProgress
+from distill.samples import Samples, to_tensor
+from distill.settings import Settings
+from distill.students import build_student
+from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
+from distill.teachers import Teacher, load_teacher
+from distill.train import Trainer
+from runtime.errors import UserError
+
+#: Pictures are kept this much larger than the crops, so that a crop is a part of the scene, as at run time.
+SHORT_SIDE_OVER_CROP = 1.6
+EVALUATION_PAIRS, EVALUATION_SIZE = 32, 256
+CALIBRATION_CROPS, CALIBRATION_STREAM = 128, 3
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Training and held-back pictures of both kinds."""
+
+    content: PictureSet
+    style: PictureSet
+    held_content: PictureSet
+    held_style: PictureSet
+
+
+def distil(
+    settings: Settings,
+    out: Path,
+    device: str = "auto",
+    resume: bool = False,
+    cache_bytes: int = DEFAULT_BYTES,
+    console: Console | None = None,
+) -> Trained:
+    """Train a student as ``settings`` say and leave it, its scores and its pictures in ``out``.
+
+    Raises :class:`~runtime.errors.UserError` for anything the user can mend; ``KeyboardInterrupt`` passes through
+    after a checkpoint was written.
+    """
+    console = console or Console(stderr=True)
+    accelerator = accelerator_for(device)
+    say = console.print if accelerator.is_main_process else lambda *a, **k: None
+    set_seed(settings.seed)
+    prepare_folder(out, settings, resume)
+    pictures = open_all(settings, say)
+    teacher = load_teacher(settings.teacher, settings.weights).to(accelerator.device)
+    say(f"teacher: {teacher.description}")
+    perceptions, judge = perceptions_for(settings)
+    say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
+    student = start(settings, pictures.style, say)
+    with accelerator.main_process_first():
+        data_key = f"{pictures.content.fingerprint}-{pictures.style.fingerprint}-{settings.seed}"
+        cache = TeacherCache(teacher, data_key, settings.size, settings.pairs, limit=cache_bytes)
+    samples = Samples(
+        settings, pictures.content, pictures.style, cache, accelerator.process_index, accelerator.num_processes
+    )
+    trainer = Trainer(settings, Objective(student, perceptions, settings.loss), samples, accelerator, out)
+    if resume:
+        trainer.restore()
+        say(f"resuming after step {trainer.step}")
+    watch = sheets(settings, trainer, teacher, pictures, out) if accelerator.is_main_process else None
+    with RunProgress(
+        out, settings.steps, settings.batch, trainer.step, console, accelerator.is_main_process
+    ) as progress:
+
+        def report(step: int, losses: dict[str, float], saved: bool) -> None:
+            progress(step, losses, saved)
+            if watch is not None and step % settings.sheet_every == 0:
+                watch(step)
+
+        averaged = trainer.run(report)
+    if accelerator.is_main_process:
+        trained = finish(settings, averaged, teacher, judge, pictures, out, say)
+    accelerator.wait_for_everyone()
+    return trained if accelerator.is_main_process else Trained(averaged, settings.to_json(), {}, {})
+
+
+def accelerator_for(device: str) -> Accelerator:
+    """accelerate on the device asked for; ``UserError`` when it is not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: this torch sees no CUDA GPU; use --device cpu or auto")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: this torch sees no Apple GPU; use --device cpu or auto")
+    if device not in ("auto", "cpu", "cuda", "mps"):
+        raise UserError(f"--device is auto, cpu, cuda or mps, not '{device}'")
+    kind = best_device() if device == "auto" else device
+    precision = "bf16" if fast_dtype(kind) is torch.bfloat16 else "no"
+    return Accelerator(cpu=kind == "cpu", mixed_precision=precision)
+
+
+def best_device() -> str:
+    """The fastest kind of device that this torch can use."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def prepare_folder(out: Path, settings: Settings, resume: bool) -> None:
+    """Make the run's folder and write config.json; refuses to train over another run or with other settings."""
+    config = out / "config.json"
+    if resume:
+        if not config.exists():
+            raise UserError(f"there is no run in {out} to resume")
+        changed = [
+            name for name in Settings.from_json(json.loads(config.read_text())).differences(settings) if name != "steps"
+        ]
+        if changed:
+            raise UserError(
+                f"the run in {out} was started with other settings ({', '.join(changed)}): "
+                "repeat them, or choose another --out"
+            )
+    elif (out / STATE_FILE).exists() or (out / STUDENT_FILE).exists():
+        raise UserError(f"{out} already holds a run: continue it with --resume, or choose another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        replace_file(config, lambda temporary: temporary.write_text(json.dumps(settings.to_json(), indent=2) + "\n"))
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def open_all(settings: Settings, say: Any) -> Pictures:
+    """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
+    short = round(settings.size * SHORT_SIDE_OVER_CROP)
+    sets: dict[str, PictureSet] = {}
+    for kind in ("content", "style"):
+        source = getattr(settings, kind)
+        train = open_pictures(source, kind, short, "train")
+        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
+        if not len(held):
+            held = open_pictures(None, kind, EVALUATION_SIZE, "held-back")
+        for path, reason in train.skipped:
+            say(f"[yellow]skipped[/] {path}: {reason}")
+        say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
+        sets[kind], sets[f"held_{kind}"] = train, held
+    return Pictures(**sets)
+
+
+def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:
+    """The loss networks by name, and the judge: VGG-19 where its weights are, else the compact one."""
+    compact = compact_perception()
+    vgg = vgg19_perception(settings.weights)
+    if vgg is None:
+        return {"compact": compact}, compact
+    return ({"compact": compact, "vgg19": vgg} if settings.vgg_share > 0 else {"compact": compact}), vgg
+
+
+def start(settings: Settings, style: PictureSet, say: Any) -> nn.Module:
+    """A student to train: the one to warm-start from, or a fresh one whose style inputs are calibrated."""
+    if settings.warm_start is not None:
+        student = load_student(settings.warm_start).student.train()
+        if (student.architecture, student.width) != (settings.student, settings.width):
+            raise UserError(
+                f"{settings.warm_start} is a {student.architecture} of width {student.width:g}: "
+                f"it cannot start a {settings.student} of width {settings.width:g}"
+            )
+        say(f"warm start from {settings.warm_start} (--from-scratch starts from random weights)")
+        return student
+    student = build_student(settings.student, width=settings.width)
+    student.style.features.load_state_dict(compact_perception().vgg.state_dict())
+    rng = np.random.default_rng([settings.seed, CALIBRATION_STREAM])
+    with torch.no_grad():
+        chosen = (style[int(i)] for i in rng.integers(len(style), size=CALIBRATION_CROPS))
+        crops = (to_tensor([random_crop(p, settings.size, rng, augment=True)]) for p in chosen)
+        student.style.calibrate(torch.cat([student.style.statistics(crop) for crop in crops]))
+    say("training from random weights")
+    return student
+
+
+def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pictures, out: Path) -> Any:
+    """A function that writes a contact sheet of four held-back pairs as the student paints them at a step."""
+    device = trainer.accelerator.device
+    pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE))
+    with fast(device):
+        painted = [teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
+
+    @torch.inference_mode()
+    def write(step: int) -> None:
+        stylize = student_stylize(trainer.average.module)
+        rows = [
+            [c[0], s[0], t[0], stylize(c.to(device), s.to(device))[0]] for (c, s), t in zip(pairs, painted, strict=True)
+        ]
+        write_sheet(out / "sheets" / f"step-{step:06d}.png", rows, ["content", "style", "teacher", "student"])
+
+    return write
+
+
+def fast(device: torch.device) -> Any:
+    return (
+        torch.autocast(device.type, dtype=torch.bfloat16)
+        if fast_dtype(device.type) is torch.bfloat16
+        else nullcontext()
+    )
+
+
+def finish(
+    settings: Settings, student: nn.Module, teacher: Teacher, judge: nn.Module, pictures: Pictures, out: Path, say: Any
+) -> Trained:
+    """Evaluate on held-back pairs, then write the student, evaluation.json and the last contact sheet."""
+    student, teacher = student.to("cpu").eval(), teacher.to("cpu")
+    say("judging on held-back pairs …")
+    stylizers = {"photo": lambda c, s: c, "teacher": teacher.stylize, "student": student_stylize(student)}
+    quality, rows = evaluate(
+        stylizers, judge, pictures.held_content, pictures.held_style, EVALUATION_PAIRS, EVALUATION_SIZE
+    )
+    trained = Trained(student, settings.to_json(), provenance(settings, teacher, pictures), quality)
+    save_student(out / STUDENT_FILE, trained)
+    replace_file(out / "evaluation.json", lambda t: t.write_text(json.dumps(quality, indent=2) + "\n"))
+    write_sheet(
+        out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], ["content", "style", "teacher", "student"]
+    )
+    return trained
+
+
+def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict[str, Any]:
+    """Who taught whom with what: enough to repeat the run."""
+    return {
+        "teacher": {
+            "name": teacher.name,
+            "description": teacher.description,
+            "licence": teacher.licence,
+            "fingerprint": teacher.fingerprint(),
+        },
+        "data": {
+            kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
+            for kind, p in (("content", pictures.content), ("style", pictures.style))
+        },
+        "command": " ".join(["distill", *sys.argv[1:]]),
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
+        },
+    }
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,103 @@
+"""What ``distill`` does between its options and its table: settings from preset and options, the run, the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from distill.checkpoint import STUDENT_FILE, Trained, shipped_students
+from distill.distil import distil
+from distill.losses import LossWeights
+from distill.settings import Settings, from_preset
+from runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command was asked for beside the settings of training."""
+
+    out: Path | None = None
+    device: str = "auto"
+    resume: bool = False
+    from_scratch: bool = False
+    cache_bytes: int = 4 << 30
+    losses: list[str] = field(default_factory=list)
+    as_json: bool = False
+
+
+def run(request: Request, **options: Any) -> Trained:
+    """Distil as asked and print the scores; options of None leave the preset's value."""
+    settings = settings_of(request, **options)
+    out = request.out or Path("runs") / f"{settings.teacher}-w{width_name(settings.width)}"
+    console = Console(stderr=True)
+    try:
+        trained = distil(settings, out, request.device, request.resume, request.cache_bytes, console)
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; the checkpoint is in {out}. Go on with the same command and --resume --out {out}", soft_wrap=True
+        )
+        raise
+    if trained.quality:
+        report(trained, out, request.as_json)
+    return trained
+
+
+def width_name(width: float) -> str:
+    """0.25 -> '025', 0.125 -> '0125', 1.0 -> '1'."""
+    return f"{width:g}".replace(".", "")
+
+
+def settings_of(request: Request, **options: Any) -> Settings:
+    """The preset with the options applied; quick starts from a student that ships, if there is one of that width."""
+    settings = from_preset(**options)
+    settings = replace(settings, loss=loss_weights(request.losses))
+    shipped = f"{settings.teacher}-w{width_name(settings.width)}"
+    wants_start = settings.preset == "quick" and settings.warm_start is None and not request.from_scratch
+    if wants_start and shipped in shipped_students():
+        settings = replace(settings, warm_start=shipped)
+    if request.from_scratch:
+        if options.get("warm_start"):
+            raise UserError("--from-scratch and --warm-start exclude each other")
+        fresh = Settings()
+        settings = replace(settings, muon_lr=options.get("muon_lr") or fresh.muon_lr, adam_lr=fresh.adam_lr)
+    return settings
+
+
+def loss_weights(entries: list[str]) -> LossWeights:
+    """Parse 'style=2' entries; ``UserError`` for an unknown loss or a weight that is not a number of at least 0."""
+    known = [f.name for f in fields(LossWeights)]
+    changes = {}
+    for entry in entries:
+        name, _, value = entry.partition("=")
+        try:
+            changes[name] = float(value)
+        except ValueError:
+            raise UserError(f"--loss {entry}: write a name and a number, like style=2") from None
+        if name not in known or not 0 <= changes[name] < float("inf"):
+            raise UserError(f"--loss {entry}: known losses are {', '.join(known)}, weights are at least 0")
+    return replace(LossWeights(), **changes)
+
+
+def report(trained: Trained, out: Path, as_json: bool) -> None:
+    """Print the scores of teacher and student side by side, and where everything is."""
+    quality = trained.quality
+    if as_json:
+        print(json.dumps({"out": str(out), **quality}, indent=2))
+        return
+    console = Console()
+    table = Table(title=f"{quality['pairs']} held-back pairs at {quality['size']} px, judged by {quality['judge']}")
+    for column in ("", "content loss", "style loss", "SSIM to photo", "PSNR to teacher"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, s in quality["scores"].items():
+        likeness = "–" if name == "teacher" else f"{s['teacher_psnr']:.1f} dB"
+        table.add_row(name, f"{s['content']:.3f}", f"{s['style']:.3f}", f"{s['ssim']:.3f}", likeness)
+    console.print(table)
+    console.print(
+        f"student:  {out / STUDENT_FILE}\npictures: {out / 'sheets' / 'final.png'}\nnext:     brushlet export {out}",
+        soft_wrap=True,
+    )

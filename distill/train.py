@@ -1,0 +1,168 @@
+"""The training loop: batches in, a better student out, a checkpoint every so often.
+
+accelerate places the work (one device, mixed precision, or several processes under ``torchrun``); the order of the
+data is a function of seed and step (:mod:`distill.samples`), so a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from distill.checkpoint import STATE_FILE, ema_of, load_state, save_state
+from distill.muon import Muon
+from distill.objective import Objective
+from distill.samples import Batch, Samples
+from distill.settings import Settings
+from runtime.errors import UserError
+
+#: Called after every step with its number (from 1), the losses by name, and whether a checkpoint was just written.
+Report = Callable[[int, dict[str, float], bool], None]
+WARM_UP = 100
+
+
+class Trainer:
+    """Owns student, optimisers and averages; :meth:`run` trains up to ``settings.steps``."""
+
+    def __init__(self, settings: Settings, objective: Objective, samples: Samples, accelerator: Accelerator, out: Path):
+        self.settings, self.samples, self.accelerator, self.out = settings, samples, accelerator, out
+        self.step, self.perceptions = 0, list(objective.perceptions)
+        objective.to(accelerator.device, memory_format=torch.channels_last)
+        self.student = objective.student
+        self.average = AveragedModel(self.student, avg_fn=self.follow, use_buffers=True)
+        self.parameters = [p for p in self.student.parameters() if p.requires_grad]
+        kernels = [p for p in self.parameters if p.dim() == 4]
+        rest = [p for p in self.parameters if p.dim() != 4]
+        self.optimisers = [
+            Muon(kernels, lr=settings.muon_lr),
+            torch.optim.Adam(rest, lr=settings.adam_lr, betas=(0.9, 0.99)),
+        ]
+        self.peaks = [o.param_groups[0]["lr"] for o in self.optimisers]
+        self.objective = accelerator.prepare(objective)
+
+    def follow(self, average: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
+        """Exponential moving average whose memory grows with the run, so that early averages are not stale."""
+        decay = min(self.settings.ema, (1 + float(count)) / (10 + float(count)))
+        return current.lerp(average, decay) if average.is_floating_point() else current
+
+    def run(self, report: Report) -> nn.Module:
+        """Train to the end and return the averaged student.
+
+        ``KeyboardInterrupt`` leaves a checkpoint of the last finished step. A loss that is not a number stops the run
+        with :class:`~runtime.errors.UserError`; the checkpoint on disk stays the last good one.
+        """
+        try:
+            with ThreadPoolExecutor(1) as ahead, interrupt_between_steps() as stop:
+                following = ahead.submit(self.samples.batch, self.step)
+                while self.step < self.settings.steps:
+                    batch = following.result()
+                    if self.step + 1 < self.settings.steps:
+                        following = ahead.submit(self.samples.batch, self.step + 1)
+                    losses = self.advance(batch)
+                    saved = self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps
+                    if saved:
+                        self.save()
+                    report(self.step, losses, saved)
+                    if stop():
+                        raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        return self.average.module
+
+    def advance(self, batch: Batch) -> dict[str, float]:
+        """One optimiser step; returns the losses, averaged over processes."""
+        self.set_rates()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        losses = self.objective(batch.to(self.accelerator.device), self.perception())
+        self.accelerator.backward(sum(losses.values()))
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        values = self.accelerator.reduce(torch.stack([*losses.values(), norm]).detach(), "mean").tolist()
+        if not all(map(math.isfinite, values)):
+            bad = next(
+                name for name, value in zip([*losses, "gradient"], values, strict=True) if not math.isfinite(value)
+            )
+            raise UserError(
+                f"the {bad} stopped being a finite number at step {self.step + 1}, so training stopped. "
+                f"The last good checkpoint is in {self.out}: start again with a lower --learning-rate, or --resume"
+            )
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.average.update_parameters(self.student)
+        self.step += 1
+        return dict(zip(losses, values, strict=False))
+
+    def perception(self) -> str:
+        """The cheap compact network first; VGG-19 itself for the last steps, if its weights are there."""
+        last = self.step >= self.settings.steps * (1 - self.settings.vgg_share)
+        return "vgg19" if last and "vgg19" in self.perceptions else "compact"
+
+    def set_rates(self) -> None:
+        """Linear warm-up, then a cosine down to 2 % of the peak."""
+        done = self.step / self.settings.steps
+        factor = min(1, (self.step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        for optimiser, peak in zip(self.optimisers, self.peaks, strict=True):
+            optimiser.param_groups[0]["lr"] = peak * factor
+
+    def save(self) -> None:
+        """Write the checkpoint, from the main process."""
+        if self.accelerator.is_main_process:
+            state = {
+                "step": self.step,
+                "student": self.student.state_dict(),
+                "average": self.average.state_dict(),
+                "optimisers": [o.state_dict() for o in self.optimisers],
+            }
+            save_state(self.out / STATE_FILE, state)
+
+    def restore(self) -> None:
+        """Load the run's checkpoint; raises ``UserError`` when there is none, or it is of another student."""
+        path = self.out / STATE_FILE
+        if not path.exists():
+            raise UserError(f"there is no checkpoint in {self.out} to resume from; leave out --resume to start")
+        state = load_state(path)
+        try:
+            self.student.load_state_dict(state["student"])
+            self.average.load_state_dict(state["average"])
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+            self.step = state["step"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(f"the checkpoint in {self.out} is of another student; choose another --out") from error
+
+    def averaged_state(self) -> dict[str, torch.Tensor]:
+        return ema_of(self.average)
+
+
+@contextmanager
+def interrupt_between_steps() -> Iterator[Callable[[], bool]]:
+    """Hold the first Ctrl-C or SIGTERM back until the step is complete, so that the checkpoint is consistent.
+
+    A second one interrupts at once. Outside the main thread signals cannot be caught: nothing is held back.
+    """
+    caught: list[int] = []
+
+    def hold(number: int, _frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    try:
+        previous = {s: signal.signal(s, hold) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        previous = {}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
