@@ -143,7 +143,8 @@ def main() -> None:
     except Exception as error:  # all that is expected was told and ended in SystemExit
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        where = next(frame for frame in reversed(frames) if os.path.exists(frame.filename))
         place = f"{os.path.basename(os.path.dirname(where.filename))}/{os.path.basename(where.filename)}:{where.lineno}"
         first = (str(error).splitlines() or [""])[0]
         print(f"error: this is a bug in brushlet: {type(error).__name__}: {first} ({place})", file=sys.stderr)

@@ -18,7 +18,7 @@ TRAIN_PER_PAINTER = 4
 HELD_BACK_PAINTERS = 8
 HELD_BACK_TURN = 0.4
 #: Goes up when the drawing changes: caches that hold older swatches then know.
-REVISION = 1
+REVISION = 2
 
 
 class Swatches:
