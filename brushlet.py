@@ -6,15 +6,17 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-__all__ = ["app", "main"]
+__all__ = ["app", "distill_alone", "main"]
 
 DEBUG_VARIABLE = "BRUSHLET_DEBUG"
 EXIT_INTERRUPTED = 130
@@ -54,17 +56,24 @@ class Stages(TyperGroup):
         return name, placeholder and get_command(import_module(STAGES[name].module).app), rest
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _said_plainly(lambda: ctx.invoked_subcommand):
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except Exception as error:
-            message = explain(error, ctx.invoked_subcommand)
-            if message is None or os.environ.get(DEBUG_VARIABLE):
-                raise
-            typer.echo(f"error: {message}", err=True)
-            raise typer.Exit(1) from None
+
+
+@contextmanager
+def _said_plainly(stage: Callable[[], str | None]) -> Iterator[None]:
+    """Turn an interrupt and what `explain` knows into one line and an exit code; BRUSHLET_DEBUG shows the traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except Exception as error:
+        message = explain(error, stage())
+        if message is None or os.environ.get(DEBUG_VARIABLE):
+            raise
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(1) from None
 
 
 def explain(error: Exception, stage: str | None = None) -> str | None:
@@ -136,8 +145,26 @@ for _name, _stage in STAGES.items():
 
 def main() -> None:
     """The console command `brushlet`."""
+    _run(get_command(app), "brushlet")
+
+
+def distill_alone() -> None:
+    """The console command `distill`: that stage without the umbrella."""
+    command = get_command(import_module(STAGES["distill"].module).app)
+    invoke = command.invoke
+
+    def plainly(ctx: Any) -> Any:
+        with _said_plainly(lambda: "distill"):
+            return invoke(ctx)
+
+    command.invoke = plainly
+    _run(command, "distill")
+
+
+def _run(command: Any, name: str) -> NoReturn:
+    """Run a command to its exit; what nobody expected is told as a bug."""
     try:
-        app(prog_name="brushlet")
+        command(prog_name=name)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:  # all that is expected was told and ended in SystemExit
@@ -150,6 +177,7 @@ def main() -> None:
         print(f"error: this is a bug in brushlet: {type(error).__name__}: {first} ({place})", file=sys.stderr)
         print(f"Please report it; {DEBUG_VARIABLE}=1 before the command shows the traceback.", file=sys.stderr)
         sys.exit(1)
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""`python -m distill`, also under torchrun."""
+"""``python -m distill``, also under torchrun."""
 
 from __future__ import annotations
 
-from distill.cli import main
+import sys
+
+from distill.cli import app
+from runtime.errors import UserError
 
 if __name__ == "__main__":
-    main()
+    try:
+        app(prog_name="python -m distill")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

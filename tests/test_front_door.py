@@ -183,6 +183,24 @@ def stage_with_a_bug(tmp_path):
     return lambda debug: run_code(code, PYTHONPATH=paths, BRUSHLET_DEBUG=debug)
 
 
+def test_distill_is_a_command_of_its_own():
+    code = "import sys, brushlet; sys.argv = ['distill', *{arguments}]; brushlet.distill_alone()"
+    helped = run_code(code.format(arguments=["--help"]))
+    assert helped.returncode == 0
+    assert "Usage: distill [OPTIONS]" in helped.stdout
+    refused = run_code(code.format(arguments=["--teacher", "adani"]))
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+    assert "'adain'" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_distill_runs_as_a_module():
+    refused = start([sys.executable, "-m", "distill", "--teacher", "adani"])
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+
+
 def test_a_bug_says_so_and_how_to_see_more(stage_with_a_bug):
     result = stage_with_a_bug(debug="")
     assert result.returncode == 1
