@@ -183,20 +183,20 @@ def stage_with_a_bug(tmp_path):
     return lambda debug: run_code(code, PYTHONPATH=paths, BRUSHLET_DEBUG=debug)
 
 
-def test_distill_is_a_command_of_its_own():
+def test_distill_is_a_command_of_its_own(tmp_path):
     code = "import sys, brushlet; sys.argv = ['distill', *{arguments}]; brushlet.distill_alone()"
     helped = run_code(code.format(arguments=["--help"]))
     assert helped.returncode == 0
     assert "Usage: distill [OPTIONS]" in helped.stdout
-    refused = run_code(code.format(arguments=["--teacher", "adani"]))
+    refused = run_code(code.format(arguments=["--teacher", "adani", "--out", str(tmp_path / "run")]))
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("error: ")
     assert "'adain'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
-def test_distill_runs_as_a_module():
-    refused = start([sys.executable, "-m", "distill", "--teacher", "adani"])
+def test_distill_runs_as_a_module(tmp_path):
+    refused = start([sys.executable, "-m", "distill", "--teacher", "adani", "--out", str(tmp_path / "run")])
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("error: ")
 
