@@ -27,16 +27,16 @@ def open_pictures(source: str | Path | None, kind: str, short_side: int, part: s
     for what ships: sample photographs for the `kind` "content", drawn swatches for "style". `part` is "train",
     "held-back" (empty when a small source has none) or "all". Raises UserError when there is nothing to read.
     """
-    return PictureSet(_open_source(source, kind), part, short_side)
+    return PictureSet(_open_source(source, kind, short_side), part, short_side)
 
 
-def _open_source(source: str | Path | None, kind: str) -> Source:
+def _open_source(source: str | Path | None, kind: str, short_side: int) -> Source:
     if kind not in ("content", "style"):
         raise ValueError(f"kind is 'content' or 'style', not {kind!r}")
     if source is None:
         return Samples() if kind == "content" else Swatches()
     if Path(source).is_dir():
-        return Folder(Path(source))
+        return Folder(Path(source), short_side)
     if is_shard_pattern(str(source)):
         return Shards(str(source))
     if Path(source).exists():

@@ -15,9 +15,12 @@ from runtime.image_files import MAX_PIXELS, picture_from_pil, read_picture
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def decode_file(path: Path) -> np.ndarray:
-    """The picture as uint8 (H, W, 3) RGB, upright, transparency laid on white. Raises UserError with the reason."""
-    return read_picture(path).on_white()
+def decode_file(path: Path, long_side: int | None = None) -> np.ndarray:
+    """The picture as uint8 (H, W, 3) RGB, upright, transparency laid on white. Raises UserError with the reason.
+
+    With `long_side` it is scaled down to that, which saves most of the time and memory that large photos take.
+    """
+    return read_picture(path, long_side=long_side).on_white()
 
 
 def decode_bytes(content: bytes) -> np.ndarray:

@@ -13,6 +13,9 @@ from runtime.errors import UserError
 from runtime.image_files import list_pictures
 
 SUFFIXES_IN_WORDS = ".jpg, .jpeg, .png, .webp, .tif, .tiff, .bmp and rarer ones"
+#: Large photos are read at up to this many times the wanted short side: twice too large for common shapes, so that the
+#: final resize is sharp.
+LARGEST_READ = 4
 SAMPLED_BYTES = 64 * 1024
 
 
@@ -21,16 +24,22 @@ class Folder:
 
     always_readable = False
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, short_side: int) -> None:
+        """`short_side` is what pictures will be resized to: large ones are read not much larger."""
         self.name = str(directory)
         self.skipped: list[tuple[str, str]] = []
         self._directory = directory
+        self._short_side = short_side
         self.names = [path.relative_to(directory).as_posix() for path in list_pictures(directory)]
         if not self.names:
             raise UserError(f"{directory} holds no pictures (looked in it and below for {SUFFIXES_IN_WORDS})")
 
     def read(self, index: int) -> np.ndarray:
-        return decode_file(self._directory / self.names[index])
+        path, long_side = self._directory / self.names[index], LARGEST_READ * self._short_side
+        picture = decode_file(path, long_side)
+        if min(picture.shape[:2]) < self._short_side and max(picture.shape[:2]) == long_side:
+            return decode_file(path)  # a longer panorama than that
+        return picture
 
     def identity(self, index: int) -> str:
         """Size and checksum of both ends: the same for a copy of the folder, and cheap for large ones."""

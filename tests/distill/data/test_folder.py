@@ -47,6 +47,17 @@ def test_short_sides_are_enlarged_and_reduced(tmp_path, size, shape):
     assert open_pictures(tmp_path, "style", 32)[0].shape == shape
 
 
+def test_large_photos_are_read_small_and_look_the_same(tmp_path):
+    coarse = np.random.default_rng(0).integers(0, 255, (15, 20, 3), np.uint8)
+    photo = Image.fromarray(coarse).resize((2000, 1500), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "large.jpg", quality=95)
+    picture = open_pictures(tmp_path, "content", 96)[0].astype(int)
+    whole = np.asarray(photo.resize((128, 96), Image.Resampling.LANCZOS)).astype(int)
+    assert picture.shape == (96, 128, 3)
+    assert np.abs(picture - whole).mean() < 2
+    assert Folder(tmp_path, 96).read(0).shape == (288, 384, 3)
+
+
 def test_positions_outside_are_refused(photos):
     pictures = open_pictures(photos, "content", 32)
     for position in (30, -31):
@@ -109,7 +120,7 @@ def test_wrong_arguments_are_errors_of_the_caller(photos):
 
 def test_beyond_the_budget_pictures_are_read_again(photos, monkeypatch):
     room = 5 * 32 * 48 * 3
-    few = PictureSet(Folder(photos), "all", 32, kept_bytes=room)
+    few = PictureSet(Folder(photos, 32), "all", 32, kept_bytes=room)
     reads = []
     monkeypatch.setattr(few._source, "read", lambda i, read=few._source.read: reads.append(i) or read(i))
     for picture, again in zip(open_pictures(photos, "content", 32), few, strict=True):
@@ -120,7 +131,7 @@ def test_beyond_the_budget_pictures_are_read_again(photos, monkeypatch):
 
 
 def test_a_file_that_breaks_later_is_replaced_and_reported(photos):
-    pictures = PictureSet(Folder(photos), "all", 32, kept_bytes=0)
+    pictures = PictureSet(Folder(photos, 32), "all", 32, kept_bytes=0)
     (photos / pictures.names[7]).write_bytes(b"broken")
     (photos / pictures.names[8]).unlink()
     assert np.array_equal(pictures[7], pictures[9])
