@@ -12,10 +12,12 @@ from torch import Tensor
 from distill.data import PictureSet, random_crop
 from distill.settings import Settings
 from distill.teacher_cache import TeacherCache
+from runtime.errors import UserError
 
 #: Linear scale between a picture and the thumbnail its statistics come from; large photos have small thumbnails.
 THUMBNAIL_RATIOS = (1, 2, 2, 4)
-PAIR_STREAM, STEP_STREAM = 1, 2
+#: First words of the random streams; numpy pads seeds with zeros, so [seed, 2, step] would be slot 0's own stream.
+PAIR_STREAM, STEP_STREAM, RATIO_STREAM = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Samples:
         world: int = 1,
     ):
         if settings.batch % world:
-            raise ValueError(f"a batch of {settings.batch} cannot be shared evenly by {world} processes")
+            raise UserError(f"--batch {settings.batch} cannot be shared evenly by {world} processes: give a multiple")
         self.settings, self.content, self.style, self.cache = settings, content, style, cache
         share = settings.batch // world
         self.slots = range(rank * share, (rank + 1) * share)
@@ -96,7 +98,5 @@ class Samples:
             at = torch.tensor([row for row, _ in pairs])
             teacher[at] = self.cache.pictures([index for _, index in pairs], content[at], style[at])
             taught[at] = True
-        ratio = THUMBNAIL_RATIOS[
-            int(np.random.default_rng([self.settings.seed, STEP_STREAM, step]).integers(len(THUMBNAIL_RATIOS)))
-        ]
-        return Batch(content, style, teacher, taught, identity, ratio)
+        ratio = np.random.default_rng([self.settings.seed, RATIO_STREAM, step]).choice(THUMBNAIL_RATIOS)
+        return Batch(content, style, teacher, taught, identity, int(ratio))

@@ -2,13 +2,14 @@
 
 A cache is one memory-mapped array of pictures and one of checksums. A checksum of 0 means not painted yet; one that
 does not match (a disk that filled up, a machine that lost power) means painted again. Processes may share a cache:
-they write different rows, or the same bytes.
+they write different rows, or the same bytes. Runs with more or fewer pairs share their first rows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
@@ -17,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from distill.precision import fast_autocast
 from distill.teachers import Teacher
 from runtime.errors import UserError
 
-VERSION = 1
+VERSION = 2
 DEFAULT_BYTES = 4 << 30
 
 
@@ -58,10 +60,12 @@ class TeacherCache:
         self.teacher, self.folder, self.painted = teacher, root / key[:20], 0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            evict_others(root, self.folder, limit - needed)
-            reserve(self.folder, needed)
-            self.store = open_array(self.folder / f"pictures-{count}.bin", np.uint8, (count, size, size, 3))
-            self.sums = open_array(self.folder / f"checksums-{count}.bin", np.uint32, (count,))
+            # Shrinking a file under another process's memory map would kill that process: one grows it at a time.
+            with FileLock(self.folder / "lock"):
+                evict_others(root, self.folder, limit - max(needed, disk_bytes(self.folder)))
+                reserve(self.folder, needed)
+                self.store = open_array(self.folder / "pictures.bin", np.uint8, (count, size, size, 3))
+                self.sums = open_array(self.folder / "checksums.bin", np.uint32, (count,))
         except OSError as error:
             raise UserError(
                 f"cannot keep teacher pictures in {root}: {error.strerror}; set BRUSHLET_CACHE to another place"
@@ -78,7 +82,7 @@ class TeacherCache:
         return self.sums[index] != 0 and self.sums[index] == checksum(self.store[index])
 
     def paint(self, indices: Sequence[int], content: Tensor, style: Tensor) -> None:
-        device = next(self.teacher.parameters()).device
+        device = next((p.device for p in self.teacher.parameters()), content.device)
         with fast_autocast(device.type):
             painted = self.teacher.stylize(content.to(device), style.to(device))
         pixels = painted.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
@@ -94,15 +98,21 @@ def checksum(picture: np.ndarray) -> int:
 
 
 def open_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    mode = "r+" if path.exists() and path.stat().st_size == np.dtype(dtype).itemsize * int(np.prod(shape)) else "w+"
-    return np.memmap(path, dtype, mode, shape=shape)
+    """Memory map of a file's first rows; a shorter file grows by zeros and keeps what it holds."""
+    with path.open("ab") as file:
+        file.truncate(max(file.tell(), np.dtype(dtype).itemsize * math.prod(shape)))
+    return np.memmap(path, dtype, "r+", shape=shape)
+
+
+def disk_bytes(folder: Path) -> int:
+    """What a cache takes on disk; rows that were never painted take nothing."""
+    return sum(f.stat().st_blocks * 512 for f in folder.iterdir())
 
 
 def reserve(folder: Path, needed: int) -> None:
     """Refuse to start what the disk cannot hold: writing to a memory map of a full disk kills the process."""
-    present = sum(f.stat().st_blocks * 512 for f in folder.iterdir())
     free = shutil.disk_usage(folder).free
-    if needed - present > free - (64 << 20):
+    if needed - disk_bytes(folder) > free - (64 << 20):
         raise UserError(
             f"{needed / 2**20:.0f} MB of teacher pictures do not fit the {free / 2**20:.0f} MB free "
             f"in {folder.parent}: lower --pairs, or set BRUSHLET_CACHE to another place"
@@ -117,6 +127,6 @@ def evict_others(root: Path, keep: Path, limit: int) -> None:
     )
     total = 0
     for folder in others:
-        total += sum(f.stat().st_blocks * 512 for f in folder.iterdir())
+        total += disk_bytes(folder)
         if total > limit:
             shutil.rmtree(folder, ignore_errors=True)
