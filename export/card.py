@@ -1,0 +1,198 @@
+"""card.md: what a bundle is, how it was made and what it scores, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.atomic_write import write_atomically
+from runtime.bundle import Manifest
+from runtime.image_files import read_picture, write_picture
+
+#: The card's picture is made small enough for this, in bytes: a bundle goes to devices.
+MAX_PICTURE_BYTES = 60_000
+_SIDES = (1024, 896, 768, 640, 512, 384, 256)
+_QUALITY = 80
+NOT_RECORDED = "not recorded"
+_SCORES = {
+    "content": "content loss",
+    "style": "style loss",
+    "ssim": "SSIM to the photo",
+    "teacher_ssim": "SSIM to the teacher",
+    "teacher_psnr": "PSNR to the teacher, dB",
+}
+
+
+def card_text(manifest: Manifest, picture: str | None = None) -> str:
+    """The card as Markdown; ``picture`` is a picture file's name in the bundle."""
+    parts = [
+        f"# {manifest.name}",
+        _what_it_is(manifest),
+        *([f"![photo, style, teacher and student]({picture})", "Photo, style, teacher, student."] if picture else []),
+        "## Use",
+        _use(manifest),
+        "## How it was made",
+        _origin(manifest.provenance),
+        "## Scores",
+        _scores(manifest.quality),
+        "## Export",
+        _export(manifest),
+        "## Licence",
+        _licence(manifest.provenance),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_text(path: Path, manifest: Manifest, picture: str | None = None) -> None:
+    """Write `card_text`, whole or not at all; raises UserError when it cannot be written."""
+    write_atomically(path, card_text(manifest, picture).encode())
+
+
+def write_card_picture(sheet: Path, path: Path) -> bool:
+    """Copy a contact sheet as a JPEG of at most `MAX_PICTURE_BYTES`; False if none of the sizes is small enough.
+
+    Raises:
+        UserError: the sheet cannot be read, or the copy not written.
+    """
+    whole = read_picture(sheet)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for side in _SIDES:
+        write_picture(path, whole.scaled_down(side).on_white(), quality=_QUALITY)
+        if path.stat().st_size <= MAX_PICTURE_BYTES:
+            return True
+    path.unlink()
+    path.parent.rmdir()
+    return False
+
+
+def _what_it_is(manifest: Manifest) -> str:
+    student = manifest.student
+    painted, style = student.parameters.get("paint", 0), student.parameters.get("style", 0)
+    return (
+        f"A student stylizer: it paints any photo in the style of any picture. Architecture `{student.architecture}`, "
+        f"width {student.width:g}, {_count(painted)} weights in the painter and {_count(style)} in the style encoder. "
+        f"Its teacher: {_teacher(manifest.provenance, 'description')}."
+    )
+
+
+def _use(manifest: Manifest) -> str:
+    name = manifest.name
+    shell = (
+        f"```sh\npip install brushlet\nbrushlet stylize photo.jpg --style painting.jpg --model {name} -o out.png\n```"
+    )
+    python = (
+        f'```python\nfrom runtime import Stylizer\npicture = Stylizer.load("{name}")("photo.jpg", "painting.jpg")\n```'
+    )
+    styles = ", ".join(f"`{style.name}`" for style in manifest.styles)
+    held = [f"Styles in the bundle, to be named instead of a picture: {styles}."] if styles else []
+    return "\n\n".join([f"`{name}` stands for this folder's path.", shell, python, *held])
+
+
+def _origin(provenance: dict[str, Any]) -> str:
+    data = provenance.get("data") if isinstance(provenance.get("data"), dict) else {}
+    rows = [
+        ("teacher", _teacher(provenance, "description")),
+        *((f"{kind} pictures", _data(entry)) for kind, entry in data.items()),
+        ("steps", provenance.get("steps")),
+        ("seed", provenance.get("seed")),
+        ("versions", _pairs(provenance.get("versions"))),
+    ]
+    table = _table(("what", "which"), [(what, _line(which)) for what, which in rows])
+    command = _line(provenance.get("command"))
+    return f"{table}\n\nCommand:\n\n```sh\n{command}\n```" if command != NOT_RECORDED else table
+
+
+def _scores(quality: dict[str, Any]) -> str:
+    scores = quality.get("scores")
+    if not isinstance(scores, dict) or not all(isinstance(row, dict) for row in scores.values()):
+        return "Not recorded: the run was exported before it was judged."
+    columns = [key for key in _SCORES if any(key in row for row in scores.values())]
+    rows = [(name, *(_number(row.get(key)) for key in columns)) for name, row in scores.items()]
+    teacher, student = scores.get("teacher", {}), scores.get("student", {})
+    ratios = tuple(_ratio(student.get(key), teacher.get(key)) if key in ("content", "style") else "" for key in columns)
+    if any(ratios):
+        rows.append(("student / teacher", *ratios))
+    judged = (
+        f"Means over {_line(quality.get('pairs'))} pairs that nobody trained on, at {_line(quality.get('size'))} "
+        f"pixels, judged by {_line(quality.get('judge'))}. Losses: lower is better; SSIM and PSNR: higher is nearer."
+    )
+    return f"{judged}\n\n{_table(('', *(_SCORES[key] for key in columns)), rows)}"
+
+
+def _export(manifest: Manifest) -> str:
+    files = [
+        (
+            f"`{graph.file}`",
+            graph.precision,
+            f"{graph.bytes / 1e3:.1f} kB",
+            str(manifest.student.parameters.get(graph.role, "")),
+        )
+        for graph in manifest.graphs
+    ]
+    parity = [
+        (
+            _line(record.get("role")),
+            _line(record.get("precision")),
+            _number(record.get("max_abs_error")),
+            _number(record.get("psnr")),
+            _line(record.get("gate")),
+        )
+        for record in manifest.parity
+    ]
+    exported = manifest.provenance.get("export")
+    stored = exported.get("weights") if isinstance(exported, dict) else None
+    return "\n\n".join(
+        [
+            f"Weights are stored as {_line(stored)}; computing is in the precision of the table.",
+            _table(("file", "computes in", "size", "weights"), files),
+            "Difference from the student in torch, on random pictures of random sizes:",
+            _table(("graph", "precision", "largest error", "PSNR, dB", "gate"), parity),
+        ]
+    )
+
+
+def _licence(provenance: dict[str, Any]) -> str:
+    terms = _teacher(provenance, "licence")
+    return (
+        f"The student's weights come from its teacher's, whose terms apply: {terms}. The data have terms of their own."
+    )
+
+
+def _teacher(provenance: dict[str, Any], field: str) -> str:
+    teacher = provenance.get("teacher")
+    return _line(teacher.get(field) if isinstance(teacher, dict) else teacher if field == "description" else None)
+
+
+def _data(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return _line(entry)
+    parts = (("", "name"), ("pictures: ", "pictures"), ("fingerprint: ", "fingerprint"))
+    return ", ".join(label + _line(entry[key]) for label, key in parts if key in entry) or NOT_RECORDED
+
+
+def _pairs(value: object) -> object:
+    return ", ".join(f"{key} {entry}" for key, entry in value.items() if entry) if isinstance(value, dict) else value
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _line(value: object) -> str:
+    """The value as one line; what is missing is said to be."""
+    return NOT_RECORDED if value is None or value == "" else " ".join(str(value).split())
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+def _ratio(value: object, base: object) -> str:
+    known = isinstance(value, (int, float)) and isinstance(base, (int, float)) and base > 0
+    return f"{value / base:.2f}x" if known else ""
+
+
+def _count(weights: int) -> str:
+    return f"{weights / 1e6:.1f} M" if weights >= 1e6 else f"{weights / 1e3:.0f} k"
