@@ -220,6 +220,7 @@ def _subject(entrant: _Entrant, answer: dict[str, Any]) -> Subject:
         providers=tuple(answer["providers"]),
         manifest_sha256=sha256_of(bundle.directory / MANIFEST_NAME) if bundle else None,
         graphs=tuple(GraphFile(g.role, g.precision, g.file, g.bytes, g.sha256) for g in graphs),
+        quality=bundle.manifest.quality if bundle else {},
     )
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,10 @@ class GraphFile:
 
 @dataclass(frozen=True)
 class Subject:
-    """What was measured. ``manifest_sha256`` and ``graphs`` are for bundles; a teacher has None and none."""
+    """What was measured. ``manifest_sha256`` and ``graphs`` are for bundles; a teacher has None and none.
+
+    ``quality`` is what the bundle's manifest says of its pictures: scores on held-back pairs, beside its teacher's.
+    """
 
     kind: str
     name: str
@@ -56,6 +59,7 @@ class Subject:
     providers: tuple[str, ...]
     manifest_sha256: str | None
     graphs: tuple[GraphFile, ...]
+    quality: dict[str, Any] = field(default_factory=dict)
 
     @property
     def graph_bytes(self) -> int | None:
@@ -225,6 +229,7 @@ def _read_subject(fields: Fields, raw: Raw) -> Subject:
         providers=_texts(fields, "providers"),
         manifest_sha256=_unless_null(raw, "manifest_sha256", lambda name: fields.text(name, 64)),
         graphs=tuple(_read_graph(item) for item in fields.each("graphs", 256)),
+        quality=fields.mapping("quality", optional=True),
     )
 
 

@@ -8,10 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.job import PARTS
-from benchmarks.record import Ratio, Record, SizeResult, Timing
+from benchmarks.record import Ratio, Record, SizeResult, Subject, Timing
 
 LABELS = {"model": "model only", "end_to_end": "end to end", "both_pictures": "both pictures"}
 _COLUMNS = ("p50", "±%", "p90", "p99", "fps", "first", "MB", "KB", "ratio")
+_SCORES = {"content": "content loss", "style": "style loss", "ssim": "SSIM to photo", "teacher_psnr": "dB to teacher"}
 _LEGEND = (
     "p50, p90, p99, first run: milliseconds; ±%: half the width of the median's 95 % interval; fps: pictures per "
     "second at p50; MB: peak memory of a process that does only this; KB: graph files"
@@ -37,7 +38,24 @@ def render(record: Record) -> Group:
     lines = [Text(line, style="bold") for line in sentences(record)]
     lines += [Text(line, style="dim") for line in (*_meanings(record), _LEGEND)]
     warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
-    return Group(Text(_title(record), style="bold"), table, *lines, *warnings)
+    fidelity = [scores for scores in map(_fidelity, record.subjects) if scores is not None]
+    return Group(Text(_title(record), style="bold"), table, *fidelity, *lines, *warnings)
+
+
+def _fidelity(subject: Subject) -> Table | None:
+    """The scores that a bundle's manifest records for student and teacher; None where it records none."""
+    scores = subject.quality.get("scores")
+    if not isinstance(scores, dict):
+        return None
+    quality = subject.quality
+    title = f"{subject.name}, pictures: {quality.get('pairs')} held-back pairs at {quality.get('size')} px"
+    table = Table(box=box.SIMPLE, padding=(0, 1), pad_edge=False, title=title, title_justify="left")
+    for name in (f"judged by {quality.get('judge')}", *_SCORES.values()):
+        table.add_column(name, justify="right" if table.columns else "left")
+    for name, values in scores.items():
+        numbers = [values.get(key) if isinstance(values, dict) else None for key in _SCORES]
+        table.add_row(f" {name}", *(_short(n) if isinstance(n, (int, float)) else "" for n in numbers))
+    return table
 
 
 def sentences(record: Record) -> list[str]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from safetensors.torch import save
+from torch import nn
 
 from distill.pretrained import FOLDER
 from distill.students import build_student
+from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
 STUDENT_FILE, STATE_FILE = "student.safetensors", "checkpoint.pt"
@@ -41,7 +42,7 @@ def save_student(path: Path, trained: Trained, half: bool = False) -> None:
         "provenance": trained.provenance,
         "quality": trained.quality,
     }
-    replace_file(path, lambda temporary: save_file(state, temporary, {"format": FORMAT, "record": json.dumps(record)}))
+    write_atomically(path, save(state, {"format": FORMAT, "record": json.dumps(record)}))
 
 
 def load_student(source: Path | str) -> Trained:
@@ -63,9 +64,10 @@ def load_student(source: Path | str) -> Trained:
         record = json.loads(metadata["record"])
         student = build_student(**record["architecture"])
         student.load_state_dict(state)
+        history = [dict(record[name]) for name in ("config", "provenance", "quality")]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is a student of another architecture: {first_line(error)}") from error
-    return Trained(student.eval(), record["config"], record["provenance"], record["quality"])
+        raise UserError(f"{path} is a student of another architecture, or damaged: {first_line(error)}") from error
+    return Trained(student.eval(), *history)
 
 
 def student_path(source: Path | str) -> Path:
@@ -75,12 +77,12 @@ def student_path(source: Path | str) -> Path:
         path = path / STUDENT_FILE
         if not path.exists():
             raise UserError(
-                f"{source} holds no {STUDENT_FILE}: is it a run of distill that got to its first contact sheet?"
+                f"{source} holds no {STUDENT_FILE}: is it a run of distill? One that was stopped goes on with --resume"
             )
     elif not path.exists() and path.name == str(source) and shipped.exists():
         path = shipped
     elif not path.exists():
-        ships = ", ".join(shipped_students())
+        ships = ", ".join(shipped_students()) or "none yet"
         raise UserError(f"{source} does not exist; give a run directory of distill, or a student that ships ({ships})")
     return path
 
@@ -92,7 +94,9 @@ def shipped_students() -> list[str]:
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write training state (tensors, numbers, strings) atomically."""
-    replace_file(path, lambda temporary: torch.save(state, temporary))
+    data = io.BytesIO()
+    torch.save(state, data)
+    write_atomically(path, data.getvalue())
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -105,22 +109,5 @@ def load_state(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def replace_file(path: Path, write: Any) -> None:
-    """Call ``write(temporary)`` and rename; whatever goes wrong, ``path`` stays whole and no partial file remains."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"cannot write {path}: {first_line(error)} (is the disk full?)") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0][:200]
-
-
-def ema_of(average: nn.Module) -> dict[str, Tensor]:
-    """State of the averaged student, without the wrapper's own entries."""
-    return {k.removeprefix("module."): v for k, v in average.state_dict().items() if k.startswith("module.")}

@@ -67,7 +67,7 @@ def distill(
         device=device,
         resume=resume,
         from_scratch=from_scratch,
-        cache_bytes=int(cache_gb * 2**30),
+        cache_gb=cache_gb,
         losses=loss or [],
         as_json=as_json,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import sys
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,13 +18,13 @@ from accelerate.utils import set_seed
 from rich.console import Console
 from torch import nn
 
-from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, replace_file, save_student
+from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, save_student
 from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, open_pictures, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
 from distill.objective import Objective
 from distill.perceptual import compact_perception, vgg19_perception
-from distill.precision import fast_dtype
+from distill.precision import fast_autocast, fast_dtype
 from distill.progress import RunProgress
 from distill.samples import Samples, to_tensor
 from distill.settings import Settings
@@ -32,12 +32,16 @@ from distill.students import build_student
 from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
 from distill.teachers import Teacher, load_teacher
 from distill.train import Trainer
+from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
 #: Pictures are kept this much larger than the crops, so that a crop is a part of the scene, as at run time.
 SHORT_SIDE_OVER_CROP = 1.6
 EVALUATION_PAIRS, EVALUATION_SIZE = 32, 256
 CALIBRATION_CROPS, CALIBRATION_STREAM = 128, 3
+CONFIG_FILE = "config.json"
+#: Settings that a resumed run may have otherwise: to train longer, or to get past a divergence.
+MAY_CHANGE = {"steps", "muon_lr"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def distil(
     accelerator = accelerator_for(device)
     say = console.print if accelerator.is_main_process else lambda *a, **k: None
     set_seed(settings.seed)
-    prepare_folder(out, settings, resume)
+    check_folder(out, settings, resume)
     pictures = open_all(settings, say)
     teacher = load_teacher(settings.teacher, settings.weights).to(accelerator.device)
     say(f"teacher: {teacher.description}")
@@ -84,13 +88,15 @@ def distil(
     if resume:
         trainer.restore()
         say(f"resuming after step {trainer.step}")
+    if accelerator.is_main_process:
+        write_config(out, settings)  # nothing is written before everything was found to be in order
     watch = sheets(settings, trainer, teacher, pictures, out) if accelerator.is_main_process else None
     with RunProgress(
         out, settings.steps, settings.batch, trainer.step, console, accelerator.is_main_process
     ) as progress:
 
-        def report(step: int, losses: dict[str, float], saved: bool) -> None:
-            progress(step, losses, saved)
+        def report(step: int, losses: dict[str, float]) -> None:
+            progress(step, losses)
             if watch is not None and step % settings.sheet_every == 0:
                 watch(step)
 
@@ -121,25 +127,31 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def prepare_folder(out: Path, settings: Settings, resume: bool) -> None:
-    """Make the run's folder and write config.json; refuses to train over another run or with other settings."""
-    config = out / "config.json"
+def check_folder(out: Path, settings: Settings, resume: bool) -> None:
+    """Refuse to train over another run, and to resume one with other settings than may change on the way."""
+    config = out / CONFIG_FILE
     if resume:
         if not config.exists():
             raise UserError(f"there is no run in {out} to resume")
-        changed = [
-            name for name in Settings.from_json(json.loads(config.read_text())).differences(settings) if name != "steps"
-        ]
+        try:
+            started = json.loads(config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{config} cannot be read: choose another --out") from error
+        changed = set(Settings.from_json(started).differences(settings)) - MAY_CHANGE
         if changed:
             raise UserError(
-                f"the run in {out} was started with other settings ({', '.join(changed)}): "
+                f"the run in {out} was started with other settings ({', '.join(sorted(changed))}): "
                 "repeat them, or choose another --out"
             )
     elif (out / STATE_FILE).exists() or (out / STUDENT_FILE).exists():
         raise UserError(f"{out} already holds a run: continue it with --resume, or choose another --out")
+
+
+def write_config(out: Path, settings: Settings) -> None:
+    """Make the run's folder and write config.json."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        replace_file(config, lambda temporary: temporary.write_text(json.dumps(settings.to_json(), indent=2) + "\n"))
+        write_atomically(out / CONFIG_FILE, json_bytes(settings.to_json()))
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
@@ -196,7 +208,7 @@ def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pic
     """A function that writes a contact sheet of four held-back pairs as the student paints them at a step."""
     device = trainer.accelerator.device
     pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE))
-    with fast(device):
+    with fast_autocast(device.type):
         painted = [teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
 
     @torch.inference_mode()
@@ -208,14 +220,6 @@ def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pic
         write_sheet(out / "sheets" / f"step-{step:06d}.png", rows, ["content", "style", "teacher", "student"])
 
     return write
-
-
-def fast(device: torch.device) -> Any:
-    return (
-        torch.autocast(device.type, dtype=torch.bfloat16)
-        if fast_dtype(device.type) is torch.bfloat16
-        else nullcontext()
-    )
 
 
 def finish(
@@ -230,7 +234,7 @@ def finish(
     )
     trained = Trained(student, settings.to_json(), provenance(settings, teacher, pictures), quality)
     save_student(out / STUDENT_FILE, trained)
-    replace_file(out / "evaluation.json", lambda t: t.write_text(json.dumps(quality, indent=2) + "\n"))
+    write_atomically(out / "evaluation.json", json_bytes(quality))
     write_sheet(
         out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], ["content", "style", "teacher", "student"]
     )
@@ -250,7 +254,7 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
             for kind, p in (("content", pictures.content), ("style", pictures.style))
         },
-        "command": " ".join(["distill", *sys.argv[1:]]),
+        "command": shlex.join(["distill", *sys.argv[2 if sys.argv[1:2] == ["distill"] else 1 :]]),
         "seed": settings.seed,
         "steps": settings.steps,
         "versions": {
@@ -258,6 +262,10 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
         },
     }
+
+
+def json_bytes(record: dict[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def installed(package: str) -> str | None:

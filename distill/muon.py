@@ -43,7 +43,10 @@ class Muon(torch.optim.Optimizer):
             raise ValueError("Muon does not take a closure")
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):
-                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                state = self.state[p]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(p)
+                momentum = state["momentum"]
                 momentum.lerp_(p.grad, 1 - group["momentum"])
                 direction = p.grad.lerp(momentum, group["momentum"]).flatten(1)
                 update = orthogonalise(direction) * max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5

@@ -181,10 +181,11 @@ def conv_layers(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 def load_convs(net: nn.Module, convs: Sequence[nn.Conv2d], layers: Sequence[tuple[Tensor, Tensor]]) -> nn.Module:
     """Copy ``layers`` into ``convs`` one by one, freeze ``net``; ``ValueError`` names the first shape that differs."""
     for position, (conv, (weight, bias)) in enumerate(zip(convs, layers, strict=True)):
-        if conv.weight.shape != weight.shape:
-            raise ValueError(
-                f"convolution {position} has shape {tuple(weight.shape)}, expected {tuple(conv.weight.shape)}"
-            )
+        for wanted, found in ((conv.weight, weight), (conv.bias, bias)):
+            if wanted.shape != found.shape:
+                raise ValueError(
+                    f"convolution {position} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
+                )
         conv.weight.data.copy_(weight)
         conv.bias.data.copy_(bias)
     return net.eval().requires_grad_(False)

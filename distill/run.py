@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from distill.checkpoint import STUDENT_FILE, Trained, shipped_students
+from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.distil import distil
 from distill.losses import LossWeights
 from distill.settings import Settings, from_preset
@@ -25,7 +26,7 @@ class Request:
     device: str = "auto"
     resume: bool = False
     from_scratch: bool = False
-    cache_bytes: int = 4 << 30
+    cache_gb: float = 4.0
     losses: list[str] = field(default_factory=list)
     as_json: bool = False
 
@@ -33,14 +34,18 @@ class Request:
 def run(request: Request, **options: Any) -> Trained:
     """Distil as asked and print the scores; options of None leave the preset's value."""
     settings = settings_of(request, **options)
+    if not 0 <= request.cache_gb < inf:
+        raise UserError(f"--cache-gb must be a number of at least 0, got {request.cache_gb:g}")
     out = request.out or Path("runs") / f"{settings.teacher}-w{width_name(settings.width)}"
     console = Console(stderr=True)
     try:
-        trained = distil(settings, out, request.device, request.resume, request.cache_bytes, console)
+        trained = distil(settings, out, request.device, request.resume, int(request.cache_gb * 2**30), console)
     except KeyboardInterrupt:
-        console.print(
-            f"stopped; the checkpoint is in {out}. Go on with the same command and --resume --out {out}", soft_wrap=True
-        )
+        if (out / STATE_FILE).exists():
+            console.print(
+                f"stopped; the checkpoint is in {out}. Go on with the same command and --resume --out {out}",
+                soft_wrap=True,
+            )
         raise
     if trained.quality:
         report(trained, out, request.as_json)
@@ -54,18 +59,18 @@ def width_name(width: float) -> str:
 
 def settings_of(request: Request, **options: Any) -> Settings:
     """The preset with the options applied; quick starts from a student that ships, if there is one of that width."""
-    settings = from_preset(**options)
-    settings = replace(settings, loss=loss_weights(request.losses))
-    shipped = f"{settings.teacher}-w{width_name(settings.width)}"
-    wants_start = settings.preset == "quick" and settings.warm_start is None and not request.from_scratch
-    if wants_start and shipped in shipped_students():
-        settings = replace(settings, warm_start=shipped)
-    if request.from_scratch:
-        if options.get("warm_start"):
+    settings = replace(from_preset(**options), loss=loss_weights(request.losses))
+    if settings.warm_start is not None:
+        if request.from_scratch:
             raise UserError("--from-scratch and --warm-start exclude each other")
-        fresh = Settings()
-        settings = replace(settings, muon_lr=options.get("muon_lr") or fresh.muon_lr, adam_lr=fresh.adam_lr)
-    return settings
+        return settings
+    shipped = f"{settings.teacher}-w{width_name(settings.width)}"
+    if settings.preset == "quick" and not request.from_scratch and shipped in shipped_students():
+        return replace(settings, warm_start=shipped)
+    # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.
+    fresh = Settings()
+    given = options.get("muon_lr")
+    return replace(settings, muon_lr=fresh.muon_lr if given is None else given, adam_lr=fresh.adam_lr)
 
 
 def loss_weights(entries: list[str]) -> LossWeights:

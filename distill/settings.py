@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from math import inf
+from typing import Any, get_type_hints
 
 from distill.losses import LossWeights
 from runtime.errors import UserError
@@ -26,13 +27,13 @@ class Settings:
     weights: str | None = None
     preset: str = "standard"
     warm_start: str | None = None
-    steps: int = 20_000
+    steps: int = 6000
     batch: int = 8
     size: int = 160
     pairs: int = 2000
     teacher_share: float = 0.4
     identity_share: float = 0.08
-    vgg_share: float = 0.2
+    vgg_share: float = 0.1
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
     clip: float = 1.0
@@ -49,8 +50,18 @@ class Settings:
             raise UserError("--steps, --batch and --pairs must be at least 1")
         if not 64 <= self.size <= 1024 or self.size % 16:
             raise UserError(f"--size must be a multiple of 16 between 64 and 1024, got {self.size}")
-        if not 0 <= self.teacher_share + self.identity_share <= 1 or not 0 <= self.vgg_share <= 1:
-            raise UserError("the shares of samples must lie between 0 and 1")
+        if not (min(self.teacher_share, self.identity_share) >= 0 and self.teacher_share + self.identity_share <= 1):
+            raise UserError("the shares of samples must be at least 0 and add up to at most 1")
+        if not 0 <= self.vgg_share <= 1 or not 0 <= self.ema < 1:
+            raise UserError("vgg_share must lie between 0 and 1, ema between 0 and below 1")
+        if not (0 < self.muon_lr < inf and 0 < self.adam_lr < inf and 0 < self.clip < inf):
+            raise UserError(f"--learning-rate must be a number above 0, got {self.muon_lr:g} (and so must the others)")
+        if self.checkpoint_every < 1 or self.sheet_every < 1:
+            raise UserError("checkpoint_every and sheet_every must be at least 1")
+        if self.seed < 0:
+            raise UserError(f"--seed must be at least 0, got {self.seed}")
+        if not all(0 <= weight < inf for weight in astuple(self.loss)):
+            raise UserError("the weights of losses must be numbers of at least 0")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,7 +70,13 @@ class Settings:
     def from_json(cls, record: dict[str, Any]) -> Settings:
         """Read :meth:`to_json` back; ``UserError`` when fields are missing, unknown or of the wrong kind."""
         try:
-            record = {**record, "loss": LossWeights(**record.get("loss", {}))}
+            missing = {f.name for f in fields(cls)} - set(record)
+            if missing:
+                raise ValueError(f"{min(missing)} is missing")
+            record = {**record, "loss": LossWeights(**record["loss"])}
+            for name, kind in get_type_hints(cls).items():
+                if not isinstance(record[name], (int, float) if kind is float else kind):
+                    raise ValueError(f"{name} is {record[name]!r}")
             return cls(**record)
         except (TypeError, ValueError) as error:
             raise UserError(f"the run's config.json was written by another version of brushlet: {error}") from error

@@ -18,15 +18,15 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from distill.checkpoint import STATE_FILE, ema_of, load_state, save_state
+from distill.checkpoint import STATE_FILE, load_state, save_state
 from distill.muon import Muon
 from distill.objective import Objective
 from distill.samples import Batch, Samples
 from distill.settings import Settings
 from runtime.errors import UserError
 
-#: Called after every step with its number (from 1), the losses by name, and whether a checkpoint was just written.
-Report = Callable[[int, dict[str, float], bool], None]
+#: Called after every step, before its checkpoint, with its number (from 1) and the losses by name.
+Report = Callable[[int, dict[str, float]], None]
 WARM_UP = 100
 
 
@@ -57,27 +57,30 @@ class Trainer:
     def run(self, report: Report) -> nn.Module:
         """Train to the end and return the averaged student.
 
-        ``KeyboardInterrupt`` leaves a checkpoint of the last finished step. A loss that is not a number stops the run
-        with :class:`~runtime.errors.UserError`; the checkpoint on disk stays the last good one.
+        Ctrl-C lets the step end, writes a checkpoint and raises ``KeyboardInterrupt``; a second one stops at once. A
+        loss that is not a number raises :class:`~runtime.errors.UserError`. Either way the checkpoint on disk is good.
         """
-        try:
-            with ThreadPoolExecutor(1) as ahead, interrupt_between_steps() as stop:
-                following = ahead.submit(self.samples.batch, self.step)
-                while self.step < self.settings.steps:
-                    batch = following.result()
-                    if self.step + 1 < self.settings.steps:
-                        following = ahead.submit(self.samples.batch, self.step + 1)
-                    losses = self.advance(batch)
-                    saved = self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps
-                    if saved:
-                        self.save()
-                    report(self.step, losses, saved)
-                    if stop():
-                        raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            self.save()
-            raise
+        with ThreadPoolExecutor(1) as ahead, interrupt_between_steps() as interrupted:
+            following = None
+            while self.step < self.settings.steps:
+                batch = self.samples.batch(self.step) if following is None else following.result()
+                if self.step + 1 < self.settings.steps:
+                    following = ahead.submit(self.samples.batch, self.step + 1)
+                losses = self.advance(batch)
+                report(self.step, losses)
+                stop = self.in_any_process(interrupted())
+                if stop or self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
+                    self.save()
+                if stop:
+                    raise KeyboardInterrupt
         return self.average.module
+
+    def in_any_process(self, flag: bool) -> bool:
+        """Whether ``flag`` is set anywhere: processes that a signal reaches at different steps stop at the same one."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        raised = torch.tensor(float(flag), device=self.accelerator.device)
+        return self.accelerator.reduce(raised, "sum").item() > 0
 
     def advance(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; returns the losses, averaged over processes."""
@@ -92,9 +95,11 @@ class Trainer:
             bad = next(
                 name for name, value in zip([*losses, "gradient"], values, strict=True) if not math.isfinite(value)
             )
+            kept = (self.out / STATE_FILE).exists()
             raise UserError(
-                f"the {bad} stopped being a finite number at step {self.step + 1}, so training stopped. "
-                f"The last good checkpoint is in {self.out}: start again with a lower --learning-rate, or --resume"
+                f"{bad} stopped being a finite number at step {self.step + 1}, so training stopped: "
+                + (f"--resume goes on from the last good checkpoint in {self.out}" if kept else "start again")
+                + ", with a lower --learning-rate"
             )
         for optimiser in self.optimisers:
             optimiser.step()
@@ -136,12 +141,9 @@ class Trainer:
             self.average.load_state_dict(state["average"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-            self.step = state["step"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.step = int(state["step"])
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise UserError(f"the checkpoint in {self.out} is of another student; choose another --out") from error
-
-    def averaged_state(self) -> dict[str, torch.Tensor]:
-        return ema_of(self.average)
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
+
+from runtime.atomic_write import write_atomically
 
 FOLDER = Path(__file__).parent
 
@@ -16,9 +17,7 @@ FOLDER = Path(__file__).parent
 def save_weights(path: Path, net: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write ``net``'s state in fp16, atomically."""
     state = {k: v.detach().half().contiguous() for k, v in net.state_dict().items()}
-    temporary = path.with_suffix(".partial")
-    save_file(state, temporary, metadata=dict(metadata))
-    os.replace(temporary, path)
+    write_atomically(path, save(state, dict(metadata)))
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:

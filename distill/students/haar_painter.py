@@ -24,6 +24,8 @@ from distill.students.layers import UpsampleConv, conv, haar_analysis, haar_synt
 
 Affine = tuple[Tensor, Tensor]
 CODE_HIDDEN = 88
+#: Bounds what a file that claims to be a student can make us allocate.
+MOST_BLOCKS = 16
 MIN_DEVIATION = 0.02
 STATS_EPS = 1e-4
 
@@ -107,14 +109,16 @@ class HaarPainter(nn.Module):
 
     architecture = "haar_painter"
     size_multiple = 4
-    #: Reach of a pixel's influence, in pixels: what tiles must overlap by.
-    halo = 76
 
     def __init__(self, width: float = 0.25, blocks: int = 3):
         super().__init__()
         if not 0 < width <= 4:
             raise ValueError(f"width must be above 0 and at most 4, got {width}")
+        if not 0 <= blocks <= MOST_BLOCKS:
+            raise ValueError(f"a painter has 0 to {MOST_BLOCKS} blocks, got {blocks}")
         self.width, self.block_count = width, blocks
+        #: Reach of a pixel's influence, in pixels: what tiles must overlap by. Each block adds two quarter pixels.
+        self.halo = 24 + 8 * blocks
         trunk, half = rounded(128 * width), rounded(64 * width)
         self.sites = (
             Site("skip", half, 2, True),

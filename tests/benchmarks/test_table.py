@@ -85,3 +85,13 @@ def test_a_teacher_has_its_memory_but_no_files(record):
     text = shown(replace(record, subjects=(record.subjects[0], teacher), results=(result,)), 100)
     row = next(line for line in text.splitlines() if "both pictures" in line)
     assert row.split() == ["teacher", "adain,", "both", "pictures", "1000", "10.0", "1000", "1000", "1", "1500", "900"]
+
+
+def test_fidelity_of_the_manifest_stands_beside_the_times(record):
+    scores = {"teacher": {"content": 1.5, "style": 0.4, "ssim": 0.3}, "student": {"content": 1.9, "style": 0.62}}
+    quality = {"judge": "vgg19", "pairs": 32, "size": 256, "scores": scores}
+    subject = replace(record.subjects[0], quality=quality)
+    text = shown(replace(record, subjects=(subject, *record.subjects[1:])), 100)
+    assert "32 held-back pairs at 256 px" in text
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["student"])
+    assert row.split() == ["student", "1.9", "0.62"]
