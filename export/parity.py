@@ -45,7 +45,7 @@ class Parity:
     maps: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "sizes": [list(size) for size in self.sizes]}
 
 
 def measure_parity(

@@ -173,8 +173,7 @@ def _complete(folder: Path, manifest: Manifest, pictures: dict[str, Path], origi
     if origin.sheet is not None and write_card_picture(origin.sheet, folder / PICTURE_NAME):
         picture = PICTURE_NAME
     write_text(folder / CARD_NAME, manifest, picture)
-    open_bundle(folder)
-    return manifest
+    return open_bundle(folder).manifest
 
 
 def _write_styles(folder: Path, pictures: dict[str, Path]) -> tuple[StyleFile, ...]:
