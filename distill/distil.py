@@ -6,6 +6,7 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,6 +45,10 @@ CONFIG_FILE = "config.json"
 MAY_CHANGE = {"steps", "muon_lr"}
 
 
+#: Tells the person at the keyboard one line.
+Say = Callable[[str], None]
+
+
 @dataclass(frozen=True)
 class Pictures:
     """Training and held-back pictures of both kinds."""
@@ -69,12 +74,17 @@ def distil(
     """
     console = console or Console(stderr=True)
     accelerator = accelerator_for(device)
-    say = console.print if accelerator.is_main_process else lambda *a, **k: None
+    quiet = not accelerator.is_main_process
+
+    def say(line: str) -> None:
+        if not quiet:  # without markup: paths may hold brackets
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     set_seed(settings.seed)
     check_folder(out, settings, resume)
-    pictures = open_all(settings, say)
     teacher = load_teacher(settings.teacher, settings.weights).to(accelerator.device)
     say(f"teacher: {teacher.description}")
+    pictures = open_all(settings, say)
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
     student = start(settings, pictures.style, say)
@@ -156,7 +166,7 @@ def write_config(out: Path, settings: Settings) -> None:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
-def open_all(settings: Settings, say: Any) -> Pictures:
+def open_all(settings: Settings, say: Say) -> Pictures:
     """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
     short = round(settings.size * SHORT_SIDE_OVER_CROP)
     sets: dict[str, PictureSet] = {}
@@ -167,7 +177,7 @@ def open_all(settings: Settings, say: Any) -> Pictures:
         if not len(held):
             held = open_pictures(None, kind, EVALUATION_SIZE, "held-back")
         for path, reason in train.skipped:
-            say(f"[yellow]skipped[/] {path}: {reason}")
+            say(f"skipped {path}: {reason}")
         say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
         sets[kind], sets[f"held_{kind}"] = train, held
     return Pictures(**sets)
@@ -182,7 +192,7 @@ def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module
     return ({"compact": compact, "vgg19": vgg} if settings.vgg_share > 0 else {"compact": compact}), vgg
 
 
-def start(settings: Settings, style: PictureSet, say: Any) -> nn.Module:
+def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
     """A student to train: the one to warm-start from, or a fresh one whose style inputs are calibrated."""
     if settings.warm_start is not None:
         student = load_student(settings.warm_start).student.train()
@@ -223,7 +233,7 @@ def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pic
 
 
 def finish(
-    settings: Settings, student: nn.Module, teacher: Teacher, judge: nn.Module, pictures: Pictures, out: Path, say: Any
+    settings: Settings, student: nn.Module, teacher: Teacher, judge: nn.Module, pictures: Pictures, out: Path, say: Say
 ) -> Trained:
     """Evaluate on held-back pairs, then write the student, evaluation.json and the last contact sheet."""
     student, teacher = student.to("cpu").eval(), teacher.to("cpu")

@@ -45,6 +45,7 @@ def run(request: Request, **options: Any) -> Trained:
             console.print(
                 f"stopped; the checkpoint is in {out}. Go on with the same command and --resume --out {out}",
                 soft_wrap=True,
+                markup=False,
             )
         raise
     if trained.quality:
@@ -105,4 +106,5 @@ def report(trained: Trained, out: Path, as_json: bool) -> None:
     console.print(
         f"student:  {out / STUDENT_FILE}\npictures: {out / 'sheets' / 'final.png'}\nnext:     brushlet export {out}",
         soft_wrap=True,
+        markup=False,
     )
