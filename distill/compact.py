@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from distill.data import PictureSet, open_pictures, random_crop
 from distill.losses import content_loss, style_loss
 from distill.muon import Muon
-from distill.objective import row_mean
+from distill.objective import mean_over
 from distill.perceptual import CompactPerception, Perception, compact_perception, vgg_from_community
 from distill.precision import fast_autocast
 from distill.pretrained import FOLDER, save_weights
@@ -117,7 +117,7 @@ def decoder_losses(decoder: Decoder, net: CompactPerception, samples: Samples) -
         yield {
             "content": 0.7 * content_loss(seen, wanted),
             "style": style_loss(seen, wanted),
-            "teacher": 3 * row_mean((painted - batch.teacher).abs(), batch.taught.float()),
+            "teacher": 3 * mean_over(len(painted), (painted - batch.teacher)[batch.taught].abs()),
         }
 
 
@@ -130,7 +130,7 @@ def encoder(
     weights: WeightsOption,
     content: ContentOption,
     style: StyleOption,
-    steps: int = 4000,
+    steps: int = 2400,
     size: int = 96,
     batch: int = 8,
     out: Path = FOLDER,
@@ -156,14 +156,14 @@ def decoder(
     weights: WeightsOption,
     content: ContentOption,
     style: StyleOption,
-    steps: int = 2000,
+    steps: int = 1500,
     size: int = 160,
     batch: int = 4,
     out: Path = FOLDER,
 ) -> None:
     """Train the compact teacher's decoder, the compact VGG being there."""
     torch.manual_seed(0)
-    settings = Settings(size=size, batch=batch, steps=steps, teacher_share=0.5, identity_share=0.1)
+    settings = Settings(size=size, batch=batch, steps=steps, pairs=600, teacher_share=0.4, identity_share=0.1)
     teacher = load_teacher("adain", weights)
     sets = [open_pictures(source, kind, 256, "train") for source, kind in ((content, "content"), (style, "style"))]
     cache = TeacherCache(teacher, f"{sets[0].fingerprint}-{sets[1].fingerprint}-{settings.seed}", size, settings.pairs)

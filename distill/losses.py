@@ -18,7 +18,7 @@ from distill.perceptual import Perception
 class LossWeights:
     """How much each objective counts; 0 switches one off."""
 
-    content: float = 0.7
+    content: float = 0.5
     style: float = 1.0
     teacher: float = 4.0
     teacher_features: float = 0.3

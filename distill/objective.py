@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
+from distill.perceptual import Perception
 from distill.samples import Batch
 
 
@@ -22,28 +23,34 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, perception: str) -> dict[str, Tensor]:
         """Weighted losses by name, each a scalar; their sum is what training minimises."""
-        with torch.autocast(batch.content.device.type, enabled=False):  # the student is small: float32 costs it nothing
-            painted = self.paint(batch)
-        see = self.perceptions[perception]
+        see, taught = self.perceptions[perception], batch.taught
         with torch.no_grad():
-            photo, painting, taught = see(torch.cat([batch.content, batch.style, batch.teacher])).split(len(painted))
+            wanted = Perception(see.content(batch.content), see(batch.style).style)
+            statistics = self.student.style.statistics(batch.style).float()
+        with torch.autocast(batch.content.device.type, enabled=False):  # the student is small: float32 costs little
+            painted = self.paint(batch, statistics)
         mine = see(painted)
         w = self.weights
         losses = {
-            "content": w.content * content_loss(mine, photo),
-            "style": w.style * style_loss(mine, painting),
+            "content": w.content * content_loss(mine, wanted),
+            "style": w.style * style_loss(mine, wanted),
             "variation": w.variation * variation_loss(painted),
             "range": w.range * range_loss(painted),
         }
-        share = batch.taught.float()
-        losses["teacher"] = w.teacher * row_mean((painted - batch.teacher).abs(), share)
-        losses["teacher_features"] = w.teacher_features * row_mean((mine.content - taught.content).square(), share)
+        with torch.no_grad():
+            features = see.content(batch.teacher[taught]) if taught.any() else mine.content[taught]
+        apart, features_apart = (painted - batch.teacher)[taught].abs(), (mine.content[taught] - features).square()
+        losses["teacher"] = w.teacher * mean_over(len(painted), apart)
+        losses["teacher_features"] = w.teacher_features * mean_over(len(painted), features_apart)
         return losses
 
-    def paint(self, batch: Batch) -> Tensor:
-        """The student's pictures; identity rows are painted at strength 0, where every affine is 1 and 0."""
+    def paint(self, batch: Batch, statistics: Tensor) -> Tensor:
+        """The student's pictures; ``statistics`` are its style encoder's, of the style pictures.
+
+        Identity rows are painted at strength 0, where every affine is 1 and 0.
+        """
         student = self.student
-        affine = student.affine(student.style(batch.style), student.measure(batch.thumbnail()))
+        affine = student.affine(student.style.code_of(statistics), student.measure(batch.thumbnail()))
         off = batch.identity[:, None, None, None]
         affine = [
             (torch.where(off, torch.ones_like(a), a), torch.where(off, torch.zeros_like(b), b)) for a, b in affine
@@ -51,10 +58,10 @@ class Objective(nn.Module):
         return student.paint(batch.content, affine)
 
 
-def row_mean(errors: Tensor, share: Tensor) -> Tensor:
-    """Mean of ``errors`` (N, ...) with each row weighted by ``share`` (N,), over *all* rows.
+def mean_over(batch: int, errors: Tensor) -> Tensor:
+    """Mean of ``errors`` (K, ...) of some rows of a ``batch``, counting the rows that are missing as 0.
 
     Dividing by the whole batch, not by the rows that count, keeps the mean over processes equal to the mean over
     their joint batch.
     """
-    return (errors.flatten(1).mean(1) * share).mean()
+    return errors.flatten(1).mean(1).sum() / batch

@@ -73,11 +73,6 @@ class Perception:
     content: Tensor
     style: list[tuple[Tensor, Tensor]]
 
-    def split(self, rows: int) -> list[Perception]:
-        """Parts of ``rows`` pictures each, of a batch that was seen at once."""
-        style = [list(zip(m.split(rows), s.split(rows), strict=True)) for m, s in self.style]
-        return [Perception(c, [tap[i] for tap in style]) for i, c in enumerate(self.content.split(rows))]
-
 
 class Vgg19Perception(nn.Module):
     """Perception by VGG-19 itself: the judge of every table, and the loss of a run's last steps."""
@@ -87,6 +82,10 @@ class Vgg19Perception(nn.Module):
     def __init__(self, vgg: Vgg):
         super().__init__()
         self.vgg = vgg.requires_grad_(False)
+
+    def content(self, picture: Tensor) -> Tensor:
+        """The content of :meth:`forward` alone."""
+        return self.vgg(picture)[-1].float()
 
     def forward(self, picture: Tensor) -> Perception:
         taps = self.vgg(picture)
@@ -111,6 +110,10 @@ class CompactPerception(nn.Module):
     def embedded(self, picture: Tensor) -> list[Tensor]:
         """The four activations in VGG-19's channels; what training the embeddings compares."""
         return [embed(tap) for embed, tap in zip(self.embeddings, self.vgg(picture), strict=True)]
+
+    def content(self, picture: Tensor) -> Tensor:
+        """The content of :meth:`forward` alone."""
+        return self.embeddings[-1](self.vgg(picture)[-1]).float()
 
     def forward(self, picture: Tensor) -> Perception:
         taps = self.vgg(picture)

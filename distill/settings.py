@@ -34,8 +34,8 @@ class Settings:
     teacher_share: float = 0.4
     identity_share: float = 0.08
     vgg_share: float = 0.1
-    muon_lr: float = 0.02
-    adam_lr: float = 2e-3
+    muon_lr: float = 0.005
+    adam_lr: float = 1e-3
     clip: float = 1.0
     ema: float = 0.999
     checkpoint_every: int = 200
@@ -95,7 +95,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "pairs": 64,
         "checkpoint_every": 50,
         "sheet_every": 100,
-        "muon_lr": 0.005,
+        "muon_lr": 0.002,
         "adam_lr": 5e-4,
     },
     "standard": {},
