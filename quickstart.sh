@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 ./setup.sh
-export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
+venv=$(cd "${VENV:-.venv}" && pwd)
+export PATH="$venv/bin:$PATH"
 out=runs/quickstart
-rm -rf "$out" && mkdir -p runs
+rm -rf "$out"
 
 step() { echo; echo "\$ $*"; "$@"; }
 step distill --teacher adain --width 0.25 --preset quick --out "$out"
@@ -18,4 +19,4 @@ step brushlet bench "$out/bundle" --size 512 --vs teacher -o "$out/record.json"
 echo
 echo "student  $out/student.safetensors"
 echo "bundle   $out/bundle   (any device with: pip install brushlet)"
-echo "pictures $out/pictures   beside teacher and style: $out/sheets/final.png"
+echo "pictures $out/pictures; beside teacher and style: $out/sheets/final.png"

@@ -178,7 +178,7 @@ def decoder(
     def save() -> None:
         save_weights(out / "compact_adain_decoder.safetensors", student, recorded(steps=steps, size=size, batch=batch))
 
-    fit([*student.parameters()], decoder_losses(student, net, Samples(settings, *sets, cache)), steps, 0.02, save)
+    fit([*student.parameters()], decoder_losses(student, net, Samples(settings, *sets, cache)), steps, 0.01, save)
 
 
 if __name__ == "__main__":

@@ -215,8 +215,9 @@ def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
 
 
 def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pictures, out: Path) -> Any:
-    """A function that writes a contact sheet of four held-back pairs as the student paints them at a step."""
+    """A function that keeps the student of a step, with a contact sheet of four held-back pairs."""
     device = trainer.accelerator.device
+    origin = provenance(settings, teacher, pictures)
     pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE))
     with fast_autocast(device.type):
         painted = [teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
@@ -228,6 +229,8 @@ def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pic
             [c[0], s[0], t[0], stylize(c.to(device), s.to(device))[0]] for (c, s), t in zip(pairs, painted, strict=True)
         ]
         write_sheet(out / "sheets" / f"step-{step:06d}.png", rows, ["content", "style", "teacher", "student"])
+        # Not judged yet, but it can be exported and tried while training goes on.
+        save_student(out / STUDENT_FILE, Trained(trainer.average.module, settings.to_json(), origin, {}))
 
     return write
 
@@ -264,7 +267,7 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
             for kind, p in (("content", pictures.content), ("style", pictures.style))
         },
-        "command": shlex.join(["distill", *sys.argv[2 if sys.argv[1:2] == ["distill"] else 1 :]]),
+        "command": command_line(),
         "seed": settings.seed,
         "steps": settings.steps,
         "versions": {
@@ -272,6 +275,12 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
         },
     }
+
+
+def command_line() -> str:
+    """The command that repeats this run from its start."""
+    arguments = sys.argv[2:] if sys.argv[1:2] == ["distill"] else sys.argv[1:]
+    return shlex.join(["distill", *(a for a in arguments if a != "--resume")])
 
 
 def json_bytes(record: dict[str, Any]) -> bytes:
