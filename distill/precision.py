@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+#: Functions of torch.cpu that tell of bfloat16 units; they are private, and older versions lack them.
+CPU_UNITS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+
 
 def fast_dtype(device: str) -> torch.dtype:
     """bfloat16 where the hardware multiplies it natively, else float32.
@@ -14,7 +17,7 @@ def fast_dtype(device: str) -> torch.dtype:
     """
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+    if device == "cpu" and any(getattr(torch.cpu, name, bool)() for name in CPU_UNITS):
         return torch.bfloat16
     return torch.float32
 

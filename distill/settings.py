@@ -78,7 +78,7 @@ class Settings:
                 if not isinstance(record[name], (int, float) if kind is float else kind):
                     raise ValueError(f"{name} is {record[name]!r}")
             return cls(**record)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"the run's config.json was written by another version of brushlet: {error}") from error
 
     def differences(self, other: Settings) -> list[str]:
