@@ -2,6 +2,7 @@
 
     python -m distill.compact encoder --weights WEIGHTS --content PHOTOS --style PAINTINGS
     python -m distill.compact decoder --weights WEIGHTS --content PHOTOS --style PAINTINGS
+    python -m distill.compact judge --weights WEIGHTS --content PHOTOS --style PAINTINGS
 
 The encoder learns VGG-19's four activations through linear embeddings (Collaborative Distillation, Wang et al. 2020);
 the decoder learns to invert it under AdaIN, from the real teacher's pictures and AdaIN's own losses.
@@ -9,6 +10,7 @@ the decoder learns to invert it under AdaIN, from the real teacher's pictures an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +22,13 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, open_pictures, random_crop
+from distill.evaluate import evaluate
 from distill.losses import content_loss, style_loss
 from distill.muon import Muon
 from distill.objective import mean_over
-from distill.perceptual import CompactPerception, Perception, compact_perception, vgg_from_community
+from distill.perceptual import CompactPerception, Perception, compact_perception, vgg19_perception, vgg_from_community
 from distill.precision import fast_autocast
 from distill.pretrained import FOLDER, save_weights
 from distill.samples import Samples
@@ -179,6 +183,19 @@ def decoder(
         save_weights(out / "compact_adain_decoder.safetensors", student, recorded(steps=steps, size=size, batch=batch))
 
     fit([*student.parameters()], decoder_losses(student, net, Samples(settings, *sets, cache)), steps, 0.01, save)
+
+
+@app.command()
+def judge(
+    weights: WeightsOption, content: ContentOption, style: StyleOption, sheet: Path = Path("compact.png")
+) -> None:
+    """Score the compact teacher beside the real one on held-back pairs; write their pictures."""
+    held = [open_pictures(source, kind, 256, "held-back") for source, kind in ((content, "content"), (style, "style"))]
+    teacher, compact = load_teacher("adain", weights), load_teacher("adain", "compact")
+    stylizers = {"photo": lambda c, s: c, "teacher": teacher.stylize, "compact": compact.stylize}
+    record, rows = evaluate(stylizers, vgg19_perception(weights), *held)
+    write_sheet(sheet, [[r[0], r[1], *r[3:]] for r in rows], ["content", "style", "teacher", "compact"])
+    typer.echo(json.dumps(record, indent=2))
 
 
 if __name__ == "__main__":
