@@ -173,14 +173,22 @@ def open_all(settings: Settings, say: Say) -> Pictures:
     for kind in ("content", "style"):
         source = getattr(settings, kind)
         train = open_pictures(source, kind, short, "train")
-        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
-        if not len(held):
-            held = open_pictures(None, kind, EVALUATION_SIZE, "held-back")
-        for path, reason in train.skipped:
+        held, skipped = open_held_back(source, kind)
+        for path, reason in dict.fromkeys([*train.skipped, *skipped]):
             say(f"skipped {path}: {reason}")
         say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
         sets[kind], sets[f"held_{kind}"] = train, held
     return Pictures(**sets)
+
+
+def open_held_back(source: str | None, kind: str) -> tuple[PictureSet, list[tuple[str, str]]]:
+    """The pictures of a source that training never sees, or what ships where there are none; and what was skipped."""
+    try:
+        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
+        skipped = held.skipped
+    except UserError as error:  # none of the few can be read, which is no reason not to train
+        held, skipped = (), [(f"what {source} holds back", str(error))]
+    return held or open_pictures(None, kind, EVALUATION_SIZE, "held-back"), skipped
 
 
 def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:

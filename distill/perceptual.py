@@ -123,13 +123,16 @@ class CompactPerception(nn.Module):
 
 def embedded_moments(features: Tensor, embed: nn.Conv2d, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     """Mean and deviation (N, D, 1, 1) of ``embed(features)`` for a 1x1 convolution, from C x C covariances only."""
-    flat = features.float().flatten(2)
-    mean = flat.mean(2)
-    centred = flat - mean[..., None]
-    covariance = centred @ centred.transpose(1, 2) / flat.shape[2]
-    weight = embed.weight.flatten(1)
-    variance = torch.einsum("dc,nce,de->nd", weight, covariance, weight)
-    return (mean @ weight.T + embed.bias)[..., None, None], (variance.clamp_min(0) + eps).sqrt()[..., None, None]
+    # Autocast would multiply in half precision whatever the inputs are: too coarse for differences of statistics.
+    with torch.autocast(features.device.type, enabled=False):
+        flat = features.float().flatten(2)
+        mean = flat.mean(2)
+        centred = flat - mean[..., None]
+        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]
+        weight = embed.weight.flatten(1)
+        variance = torch.einsum("dc,nce,de->nd", weight, covariance, weight)
+        mean = mean @ weight.T + embed.bias
+    return mean[..., None, None], (variance.clamp_min(0) + eps).sqrt()[..., None, None]
 
 
 def compact_perception() -> CompactPerception:

@@ -126,6 +126,16 @@ def test_embedded_moments_are_the_moments_of_the_embedded_map(channels, targets,
         assert torch.allclose(mine, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_statistics_keep_their_precision_under_autocast():
+    torch.manual_seed(0)
+    embed, features = nn.Conv2d(8, 16, 1).requires_grad_(False), torch.randn(1, 8, 9, 9)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lowered = embedded_moments(features, embed)
+        assert (features[0, 0] @ features[0, 0]).dtype == torch.bfloat16
+    for mine, wanted in zip(lowered, embedded_moments(features, embed), strict=True):
+        assert mine.dtype == torch.float32 and torch.equal(mine, wanted)
+
+
 def test_the_compact_network_speaks_vgg19s_units():
     torch.manual_seed(0)
     net = CompactPerception((4, 6, 8, 10), (7, 9, 11, 13)).requires_grad_(False)
