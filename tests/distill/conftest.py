@@ -21,7 +21,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `photos` and `paintings`, four each, one of each held back."""
+    """A folder with `photos` and `paintings`, four each, some of each held back."""
     folder = tmp_path_factory.mktemp("pictures")
     tiny.draw_folder(folder / "photos", "photo", 4)
     tiny.draw_folder(folder / "paintings", "painting", 4, first=100)

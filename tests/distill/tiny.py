@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill import distil, settings, teachers
 from distill.perceptual import COMPACT_CHANNELS, CompactPerception, Vgg, Vgg19Perception
@@ -43,18 +43,25 @@ def load(weights: str | Path | None) -> Negative:
     return Negative()
 
 
-def perception(seed: int = 0) -> CompactPerception:
-    """A frozen compact perception with random weights: the student's style encoder is started from it."""
+def randomised(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A frozen network whose activations keep the size of its inputs, so that losses count."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return CompactPerception(COMPACT_CHANNELS, (8, 8, 8, 8)).eval().requires_grad_(False)
+        net = make()
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+        return net.eval().requires_grad_(False)
+
+
+def perception(seed: int = 0) -> CompactPerception:
+    """A compact perception with random weights: the student's style encoder is started from it."""
+    return randomised(lambda: CompactPerception(COMPACT_CHANNELS, (8, 8, 8, 8)), seed)
 
 
 def small_perception(seed: int = 0) -> Vgg19Perception:
     """The smallest perception, for tests that need no student's style encoder from it."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Vgg19Perception(Vgg((8, 8, 8, 8))).eval()
+    return randomised(lambda: Vgg19Perception(Vgg((8, 8, 8, 8))), seed)
 
 
 def no_vgg19(weights: str | Path | None) -> None:
@@ -62,11 +69,12 @@ def no_vgg19(weights: str | Path | None) -> None:
 
 
 def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Make `--teacher negative --preset tiny` known and everything else small."""
+    """Make `--teacher negative --preset tiny` known and everything else small, and the same on every machine."""
     put(teachers, "TEACHERS", {**teachers.TEACHERS, "negative": "tests.distill.tiny"})
     put(settings, "PRESETS", {**settings.PRESETS, "tiny": PRESET})
     put(distil, "compact_perception", perception)
     put(distil, "vgg19_perception", no_vgg19)
+    put(distil, "fast_dtype", lambda device: torch.float32)
     put(distil, "EVALUATION_PAIRS", 2)
     put(distil, "EVALUATION_SIZE", 64)
     put(distil, "CALIBRATION_CROPS", 8)
@@ -80,7 +88,7 @@ def draw(seed: int, size: int = 80) -> np.ndarray:
 
 
 def draw_folder(folder: Path, kind: str, count: int, first: int = 0) -> Path:
-    """`count` pictures called photo0.png … or painting0.png …, one of the first four of which is held back."""
+    """`count` pictures called photo0.png … or painting0.png …; photos 2 and 3 and painting 3 are held back."""
     folder.mkdir(parents=True)
     for i in range(count):
         Image.fromarray(draw(first + i)).save(folder / f"{kind}{i}.png")
