@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from distill import samples as samples_module
 from distill.data import PictureSet, open_pictures
+from distill.distil import CALIBRATION_STREAM
 from distill.samples import THUMBNAIL_RATIOS, Batch, Samples, to_tensor
 from distill.settings import Settings
 from runtime.errors import UserError
@@ -140,6 +142,17 @@ def test_thumbnails_come_at_every_ratio_whatever_the_first_row_is(sets, monkeypa
         for ratio in set(THUMBNAIL_RATIOS):
             share = THUMBNAIL_RATIOS.count(ratio) / len(THUMBNAIL_RATIOS)
             assert ratios.count(ratio) / len(ratios) == pytest.approx(share, abs=0.1)
+
+
+def test_random_streams_are_apart(sets):
+    """numpy pads seeds with zeros: the batch's own draws would be those of its first slot, were it not for the tag."""
+    streams = [
+        (3, samples_module.RATIO_STREAM, 7),
+        (3, samples_module.STEP_STREAM, 7, 0),
+        (3, samples_module.PAIR_STREAM, 7),
+        (3, CALIBRATION_STREAM, 7),
+    ]
+    assert len({np.random.default_rng(seed).random() for seed in streams}) == len(streams)
 
 
 def test_moving_a_batch_keeps_what_it_is(sets):
