@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from rich.console import Console
 from torch import nn
 
+from distill.accelerator import accelerator_for
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, save_student
 from distill.contact_sheet import write_sheet
-from distill.data import PictureSet, open_pictures, random_crop
+from distill.data import PictureSet, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
 from distill.objective import Objective
 from distill.perceptual import compact_perception, vgg19_perception
-from distill.precision import fast_autocast, fast_dtype
+from distill.precision import fast_autocast
 from distill.progress import RunProgress
+from distill.provenance import provenance
+from distill.run_pictures import EVALUATION_SIZE, Pictures, Say, open_all
 from distill.samples import Samples, to_tensor
 from distill.settings import Settings
 from distill.students import build_student
@@ -36,27 +32,11 @@ from distill.train import Trainer
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
-#: Pictures are kept this much larger than the crops, so that a crop is a part of the scene, as at run time.
-SHORT_SIDE_OVER_CROP = 1.6
-EVALUATION_PAIRS, EVALUATION_SIZE = 32, 256
+EVALUATION_PAIRS = 32
 CALIBRATION_CROPS, CALIBRATION_STREAM = 128, 3
 CONFIG_FILE = "config.json"
 #: Settings that a resumed run may have otherwise: to train longer, or to get past a divergence.
 MAY_CHANGE = {"steps", "muon_lr"}
-
-
-#: Tells the person at the keyboard one line.
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Training and held-back pictures of both kinds."""
-
-    content: PictureSet
-    style: PictureSet
-    held_content: PictureSet
-    held_style: PictureSet
 
 
 def distil(
@@ -117,26 +97,6 @@ def distil(
     return trained if accelerator.is_main_process else Trained(averaged, settings.to_json(), {}, {})
 
 
-def accelerator_for(device: str) -> Accelerator:
-    """accelerate on the device asked for; ``UserError`` when it is not there."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this torch sees no CUDA GPU; use --device cpu or auto")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: this torch sees no Apple GPU; use --device cpu or auto")
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise UserError(f"--device is auto, cpu, cuda or mps, not '{device}'")
-    kind = best_device() if device == "auto" else device
-    precision = "bf16" if fast_dtype(kind) is torch.bfloat16 else "no"
-    return Accelerator(cpu=kind == "cpu", mixed_precision=precision)
-
-
-def best_device() -> str:
-    """The fastest kind of device that this torch can use."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def check_folder(out: Path, settings: Settings, resume: bool) -> None:
     """Refuse to train over another run, and to resume one with other settings than may change on the way."""
     config = out / CONFIG_FILE
@@ -164,31 +124,6 @@ def write_config(out: Path, settings: Settings) -> None:
         write_atomically(out / CONFIG_FILE, json_bytes(settings.to_json()))
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
-
-
-def open_all(settings: Settings, say: Say) -> Pictures:
-    """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
-    short = round(settings.size * SHORT_SIDE_OVER_CROP)
-    sets: dict[str, PictureSet] = {}
-    for kind in ("content", "style"):
-        source = getattr(settings, kind)
-        train = open_pictures(source, kind, short, "train")
-        held, skipped = open_held_back(source, kind)
-        for path, reason in dict.fromkeys([*train.skipped, *skipped]):
-            say(f"skipped {path}: {reason}")
-        say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
-        sets[kind], sets[f"held_{kind}"] = train, held
-    return Pictures(**sets)
-
-
-def open_held_back(source: str | None, kind: str) -> tuple[PictureSet, list[tuple[str, str]]]:
-    """The pictures of a source that training never sees, or what ships where there are none; and what was skipped."""
-    try:
-        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
-        skipped = held.skipped
-    except UserError as error:  # none of the few can be read, which is no reason not to train
-        held, skipped = (), [(f"what {source} holds back", str(error))]
-    return held or open_pictures(None, kind, EVALUATION_SIZE, "held-back"), skipped
 
 
 def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:
@@ -262,41 +197,5 @@ def finish(
     return trained
 
 
-def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict[str, Any]:
-    """Who taught whom with what: enough to repeat the run."""
-    return {
-        "teacher": {
-            "name": teacher.name,
-            "description": teacher.description,
-            "licence": teacher.licence,
-            "fingerprint": teacher.fingerprint(),
-        },
-        "data": {
-            kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
-            for kind, p in (("content", pictures.content), ("style", pictures.style))
-        },
-        "command": command_line(),
-        "seed": settings.seed,
-        "steps": settings.steps,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
-        },
-    }
-
-
-def command_line() -> str:
-    """The command that repeats this run from its start."""
-    arguments = sys.argv[2:] if sys.argv[1:2] == ["distill"] else sys.argv[1:]
-    return shlex.join(["distill", *(a for a in arguments if a != "--resume")])
-
-
 def json_bytes(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, indent=2) + "\n").encode()
-
-
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -27,7 +27,7 @@ class Settings:
     weights: str | None = None
     preset: str = "standard"
     warm_start: str | None = None
-    steps: int = 5000
+    steps: int = 4500
     batch: int = 8
     size: int = 160
     pairs: int = 2000

@@ -21,12 +21,16 @@ from accelerate.state import AcceleratorState
 from rich.console import Console
 from safetensors.torch import load_file
 
+from distill import accelerator as accelerator_module
 from distill import distil as distil_module
+from distill.accelerator import accelerator_for
 from distill.checkpoint import load_state, load_student
 from distill.data import is_held_back
-from distill.distil import accelerator_for, check_folder, command_line, distil, open_all, start
+from distill.distil import check_folder, distil, start
 from distill.progress import read_metrics
+from distill.provenance import command_line
 from distill.run import Request, settings_of
+from distill.run_pictures import open_all
 from distill.settings import Settings
 from runtime.errors import UserError
 from runtime.image_files import read_picture
@@ -147,7 +151,7 @@ def test_half_precision_is_for_the_losses_only(finished, settings, tmp_path):
     AcceleratorState._reset_state(True)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(distil_module, "fast_dtype", lambda device: torch.bfloat16)
+            patch.setattr(accelerator_module, "fast_dtype", lambda device: torch.bfloat16)
             assert accelerator_for("cpu").mixed_precision == "bf16"
             distil(replace(settings, steps=3), tmp_path, "cpu", console=quiet())
     finally:

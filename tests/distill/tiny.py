@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
-from distill import distil, settings, teachers
+from distill import accelerator, distil, run_pictures, settings, teachers
 from distill.perceptual import COMPACT_CHANNELS, CompactPerception, Vgg, Vgg19Perception
 from distill.teachers import Teacher
 
@@ -74,9 +74,10 @@ def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
     put(settings, "PRESETS", {**settings.PRESETS, "tiny": PRESET})
     put(distil, "compact_perception", perception)
     put(distil, "vgg19_perception", no_vgg19)
-    put(distil, "fast_dtype", lambda device: torch.float32)
+    put(accelerator, "fast_dtype", lambda device: torch.float32)
     put(distil, "EVALUATION_PAIRS", 2)
-    put(distil, "EVALUATION_SIZE", 64)
+    for module in (distil, run_pictures):
+        put(module, "EVALUATION_SIZE", 64)
     put(distil, "CALIBRATION_CROPS", 8)
 
 

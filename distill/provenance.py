@@ -1,0 +1,49 @@
+"""How a student came to be: enough to repeat its run."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from distill.run_pictures import Pictures
+from distill.settings import Settings
+from distill.teachers import Teacher
+
+
+def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict[str, Any]:
+    """Who taught whom with what: enough to repeat the run."""
+    return {
+        "teacher": {
+            "name": teacher.name,
+            "description": teacher.description,
+            "licence": teacher.licence,
+            "fingerprint": teacher.fingerprint(),
+        },
+        "data": {
+            kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
+            for kind, p in (("content", pictures.content), ("style", pictures.style))
+        },
+        "command": command_line(),
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
+        },
+    }
+
+
+def command_line() -> str:
+    """The command that repeats this run from its start."""
+    arguments = sys.argv[2:] if sys.argv[1:2] == ["distill"] else sys.argv[1:]
+    return shlex.join(["distill", *(a for a in arguments if a != "--resume")])
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,52 @@
+"""The pictures of a run: what it trains on, and what it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from distill.data import PictureSet, open_pictures
+from distill.settings import Settings
+from runtime.errors import UserError
+
+#: Tells the person at the keyboard one line.
+Say = Callable[[str], None]
+#: Pictures are kept this much larger than the crops, so that a crop is a part of the scene, as at run time.
+SHORT_SIDE_OVER_CROP = 1.6
+#: Side of the squares that a student is judged on, in pixels.
+EVALUATION_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Training and held-back pictures of both kinds."""
+
+    content: PictureSet
+    style: PictureSet
+    held_content: PictureSet
+    held_style: PictureSet
+
+
+def open_all(settings: Settings, say: Say) -> Pictures:
+    """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
+    short = round(settings.size * SHORT_SIDE_OVER_CROP)
+    sets: dict[str, PictureSet] = {}
+    for kind in ("content", "style"):
+        source = getattr(settings, kind)
+        train = open_pictures(source, kind, short, "train")
+        held, skipped = open_held_back(source, kind)
+        for path, reason in dict.fromkeys([*train.skipped, *skipped]):
+            say(f"skipped {path}: {reason}")
+        say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
+        sets[kind], sets[f"held_{kind}"] = train, held
+    return Pictures(**sets)
+
+
+def open_held_back(source: str | None, kind: str) -> tuple[PictureSet, list[tuple[str, str]]]:
+    """The pictures of a source that training never sees, or what ships where there are none; and what was skipped."""
+    try:
+        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
+        skipped = held.skipped
+    except UserError as error:  # none of the few can be read, which is no reason not to train
+        held, skipped = (), [(f"what {source} holds back", str(error))]
+    return held or open_pictures(None, kind, EVALUATION_SIZE, "held-back"), skipped
