@@ -25,10 +25,8 @@ from distill import accelerator as accelerator_module
 from distill import distil as distil_module
 from distill.accelerator import accelerator_for
 from distill.checkpoint import load_state, load_student
-from distill.data import is_held_back
 from distill.distil import check_folder, distil, start
 from distill.progress import read_metrics
-from distill.provenance import command_line
 from distill.run import Request, settings_of
 from distill.run_pictures import open_all
 from distill.settings import Settings
@@ -237,55 +235,6 @@ def test_a_place_that_cannot_be_written(settings, tmp_path):
         distil(settings, tmp_path / "file" / "run", "cpu", console=quiet())
 
 
-def test_devices_that_are_not_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for device in ("cuda", "mps"):
-        with pytest.raises(UserError, match=f"--device {device}: this torch sees no"):
-            accelerator_for(device)
-    with pytest.raises(UserError, match="--device is auto, cpu, cuda or mps, not 'tpu'"):
-        accelerator_for("tpu")
-    assert accelerator_for("auto").device.type == "cpu"
-
-
-def test_unreadable_pictures_are_skipped_and_reported(settings, tmp_path):
-    """Each once, of both parts."""
-    photos = tmp_path / "photos"
-    tiny.draw_folder(photos, "photo", 4)
-    broken = [f"broken[{i}].jpg" for i in range(9)]
-    assert len({is_held_back(name) for name in broken}) == 2
-    for name in broken:
-        (photos / name).write_bytes(b"\xff\xd8\xff")
-    lines: list[str] = []
-    sets = open_all(replace(settings, content=str(photos)), lines.append)
-    assert len(sets.content) == 2 and len(sets.held_content) == 2
-    skipped = sorted(line for line in lines if line.startswith("skipped"))
-    assert [line.split(":")[0] for line in skipped] == [f"skipped {name}" for name in broken]
-    assert any(line.startswith("content: 2 pictures from") and line.endswith("2 held back") for line in lines)
-
-
-def test_a_source_too_small_to_hold_any_back_is_judged_on_what_ships(settings, tmp_path):
-    tiny.draw_folder(tmp_path / "photos", "photo", 2)
-    sets = open_all(replace(settings, content=str(tmp_path / "photos")), lambda line: None)
-    assert len(sets.content) == 2
-    assert sets.held_content.names == ["chelsea.png", "coffee.png"]
-
-
-def test_held_back_pictures_that_cannot_be_read_are_no_reason_not_to_train(settings, tmp_path):
-    tiny.draw_folder(tmp_path / "photos", "photo", 3)
-    (tmp_path / "photos" / "photo2.png").write_bytes(b"\x89PNG")
-    lines: list[str] = []
-    sets = open_all(replace(settings, content=str(tmp_path / "photos")), lines.append)
-    assert len(sets.content) == 2 and sets.held_content.names == ["chelsea.png", "coffee.png"]
-    assert any(line.startswith("skipped what ") and "photo2.png" in line for line in lines)
-
-
-def test_training_sees_nothing_that_is_held_back(settings):
-    sets = open_all(settings, lambda line: None)
-    assert not set(sets.content.names) & set(sets.held_content.names)
-    assert not set(sets.style.names) & set(sets.held_style.names)
-
-
 def test_a_fresh_student_is_calibrated_on_the_styles(settings):
     sets = open_all(settings, lambda line: None)
     lines: list[str] = []
@@ -307,12 +256,6 @@ def test_a_warm_start_is_the_student_that_is_named(finished, settings):
     assert student.training and not student.style.features.convs[0].weight.requires_grad
     with pytest.raises(UserError, match=r"is a haar_painter of width 0.125: it cannot start .* of width 0.5"):
         start(replace(settings, warm_start=str(finished), width=0.5), None, lines.append)
-
-
-def test_the_command_that_repeats_a_run(monkeypatch):
-    for argv in (["brushlet", "distill", "--content", "my photos"], ["distill", "--content", "my photos", "--resume"]):
-        monkeypatch.setattr(sys, "argv", argv)
-        assert command_line() == "distill --content 'my photos'"
 
 
 def test_vgg19_is_a_loss_only_where_it_has_a_share(settings, monkeypatch):
