@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,10 +36,14 @@ class Scores:
 
 
 def held_back_pairs(content: PictureSet, style: PictureSet, count: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """``count`` pairs of square pictures (1, 3, size, size): photos in turn, paintings in strides of five."""
+    """``count`` pairs of square pictures (1, 3, size, size): photos in turn, paintings in strides of five.
+
+    The stride is longer where five would leave paintings out.
+    """
+    stride = next(n for n in itertools.count(5) if math.gcd(n, len(style)) == 1)
     for i in range(count):
         photo = content[i % len(content)]
-        painting = style[(i * 5 + i // len(content)) % len(style)]
+        painting = style[(i * stride + i // len(content)) % len(style)]
         yield to_tensor([centre_square(photo, size)]), to_tensor([centre_square(painting, size)])
 
 

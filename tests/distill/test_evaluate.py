@@ -98,6 +98,16 @@ def test_pairs_are_the_same_every_time(sets):
     assert len({(c.sum().item(), s.sum().item()) for c, s in one}) == 6
 
 
+@pytest.mark.parametrize("paintings", [1, 4, 5, 6, 10, 14, 30])
+def test_every_painting_has_its_turn(paintings):
+    photos = [np.full((8, 8, 3), i, np.uint8) for i in range(40)]
+    styles = [np.full((8, 8, 3), i, np.uint8) for i in range(paintings)]
+    seen = [round(s.mean().item() * 255) for _, s in held_back_pairs(photos, styles, 32, 8)]
+    assert set(seen[:paintings]) == set(range(paintings))
+    if paintings == 14:
+        assert seen[:4] == [0, 5, 10, 1]
+
+
 @pytest.mark.parametrize("shape", [(64, 64), (64, 100), (101, 64)])
 def test_the_centre(shape):
     picture = np.zeros((*shape, 3), np.uint8)
