@@ -63,9 +63,14 @@ def test_each_pair_is_painted_once(tmp_path):
 
 def test_another_process_finds_them(tmp_path):
     code = (
-        "import sys; from pathlib import Path\n"
-        "from tests.distill.test_teacher_cache import ask, open_cache\n"
-        "cache = open_cache(Path(sys.argv[1])); ask(cache, 0, 2); print(cache.painted)"
+        "import sys, torch; from pathlib import Path\n"
+        "from distill.teacher_cache import TeacherCache; from distill.teachers import Teacher\n"
+        "class Negative(Teacher):\n"
+        "    name = 'negative'\n"
+        "    def forward(self, content, style): return 1 - content\n"
+        f"cache = TeacherCache(Negative('', ''), 'data', {SIZE}, 4, Path(sys.argv[1]))\n"
+        f"content = (torch.tensor([0.0, 20.0]) / 255)[:, None, None, None].expand(-1, 3, {SIZE}, {SIZE})\n"
+        "cache.pictures([0, 2], content, content); print(cache.painted)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
