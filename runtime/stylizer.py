@@ -48,8 +48,8 @@ class Stylizer:
         engine: str = "onnxruntime",
         threads: int | None = None,
         *,
-        margin: int = 0,
-        margin_mode: str = "edge",
+        margin: int = 16,
+        margin_mode: str = "reflect",
         max_pixels: int = MAX_PAINT_PIXELS,
         **engine_options: Any,
     ) -> None:
