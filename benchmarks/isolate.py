@@ -23,6 +23,7 @@ _PACKAGES = Path(__file__).resolve().parents[1]
 _MOST_RESULT_BYTES = 256 * 2**20
 #: Set before the libraries load, which read them once. A waiting thread sleeps: one that spins slows the other subject.
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_FOLDERS = ("BRUSHLET_WEIGHTS", "BRUSHLET_CACHE")
 _NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 
 
@@ -67,7 +68,9 @@ def run_isolated(job: Job, timeout: float) -> dict[str, Any]:
 def _environment(threads: int) -> dict[str, str]:
     paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
     counts = {name: str(threads) for name in _THREAD_COUNTS}
-    return {**os.environ, **counts, **_NO_SPINNING, "PYTHONPATH": os.pathsep.join(paths)}
+    # The worker runs in a folder of its own: ours named from here must still be found from there.
+    folders = {name: os.path.abspath(os.environ[name]) for name in _FOLDERS if os.environ.get(name)}
+    return {**os.environ, **folders, **counts, **_NO_SPINNING, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _send(process: subprocess.Popen[bytes], job: Job) -> None:

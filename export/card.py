@@ -81,9 +81,8 @@ def _use(manifest: Manifest) -> str:
     shell = (
         f"```sh\npip install brushlet\nbrushlet stylize photo.jpg --style painting.jpg --model {name} -o out.png\n```"
     )
-    python = (
-        f'```python\nfrom runtime import Stylizer\npicture = Stylizer.load("{name}")("photo.jpg", "painting.jpg")\n```'
-    )
+    call = f'picture = Stylizer.load("{name}")("photo.jpg", "painting.jpg")'
+    python = f"```python\nfrom runtime import Stylizer\n\n{call}\n```"
     styles = ", ".join(f"`{style.name}`" for style in manifest.styles)
     held = [f"Styles in the bundle, to be named instead of a picture: {styles}."] if styles else []
     return "\n\n".join([f"`{name}` stands for this folder's path.", shell, python, *held])

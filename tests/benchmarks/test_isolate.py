@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.isolate import WorkerError, run_isolated
+from benchmarks.isolate import WorkerError, _environment, run_isolated
 from benchmarks.job import Job, Target
 from benchmarks.measure import Effort
 
@@ -157,3 +157,9 @@ def test_job_round_trip(job):
     assert Job.from_json(job.to_json()) == job
     everywhere = replace(job, cpus=None, efforts=(Effort(budget=60.0),))
     assert Job.from_json(everywhere.to_json()) == everywhere
+
+
+def test_folders_named_from_here_are_found_from_the_worker(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRUSHLET_WEIGHTS", "weights")
+    assert _environment(1)["BRUSHLET_WEIGHTS"] == str(tmp_path / "weights")

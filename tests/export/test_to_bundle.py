@@ -80,7 +80,7 @@ def test_history_and_parity_are_in_the_manifest(exported, run):
 @pytest.mark.parametrize("strength", [1.0, 0.4])
 def test_it_paints_what_the_student_paints(exported, student, shape, strength):
     content, style = pictures(shape, (30, 41))
-    with Stylizer.load(exported.directory, threads=1) as stylizer:
+    with Stylizer.load(exported.directory, threads=1, margin=0, margin_mode="edge") as stylizer:
         painted = stylizer(content, style, strength)
     rounded = round_weights(student)
     padded, inside = pad(content, 4, 0, "edge")
