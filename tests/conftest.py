@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,7 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the optional data folder (BRUSHLET_DATA); {folder} is absent")
     return folder
+
+
+# A shell starts background jobs with Ctrl-C ignored, which the processes that tests interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
