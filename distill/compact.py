@@ -26,7 +26,7 @@ from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, open_pictures, random_crop
 from distill.evaluate import evaluate
 from distill.losses import content_loss, style_loss
-from distill.muon import Muon
+from distill.muon import optimisers
 from distill.objective import mean_over
 from distill.perceptual import CompactPerception, Perception, compact_perception, vgg19_perception, vgg_from_community
 from distill.precision import fast_autocast
@@ -42,13 +42,6 @@ app = typer.Typer(add_completion=False, help=__doc__)
 WeightsOption = Annotated[Path, typer.Option(help="Folder with VGG-19 and the AdaIN decoder.")]
 ContentOption = Annotated[str, typer.Option(help="Photos: a folder or shards.")]
 StyleOption = Annotated[str, typer.Option(help="Paintings: a folder or shards.")]
-
-
-def optimisers(parameters: list[nn.Parameter], muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
-    """Muon for convolution kernels, Adam for everything else."""
-    kernels = [p for p in parameters if p.dim() == 4]
-    rest = [p for p in parameters if p.dim() != 4]
-    return [Muon(kernels, lr=muon_lr), torch.optim.Adam(rest, lr=adam_lr, betas=(0.9, 0.99))]
 
 
 def fit(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Quintic Newton-Schulz coefficients of the reference: fast, and singular values end between about 0.7 and 1.2.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -51,3 +51,10 @@ class Muon(torch.optim.Optimizer):
                 direction = p.grad.lerp(momentum, group["momentum"]).flatten(1)
                 update = orthogonalise(direction) * max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
                 p.add_(update.reshape(p.shape), alpha=-group["lr"])
+
+
+def optimisers(parameters: list[nn.Parameter], muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
+    """Muon for convolution kernels, Adam for everything else."""
+    kernels = [p for p in parameters if p.dim() == 4]
+    rest = [p for p in parameters if p.dim() != 4]
+    return [Muon(kernels, lr=muon_lr), torch.optim.Adam(rest, lr=adam_lr, betas=(0.9, 0.99))]

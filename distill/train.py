@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from distill.checkpoint import STATE_FILE, load_state, save_state
-from distill.muon import Muon
+from distill.muon import optimisers
 from distill.objective import Objective
 from distill.samples import Batch, Samples
 from distill.settings import Settings
@@ -40,12 +40,7 @@ class Trainer:
         self.student = objective.student
         self.average = AveragedModel(self.student, avg_fn=self.follow, use_buffers=True)
         self.parameters = [p for p in self.student.parameters() if p.requires_grad]
-        kernels = [p for p in self.parameters if p.dim() == 4]
-        rest = [p for p in self.parameters if p.dim() != 4]
-        self.optimisers = [
-            Muon(kernels, lr=settings.muon_lr),
-            torch.optim.Adam(rest, lr=settings.adam_lr, betas=(0.9, 0.99)),
-        ]
+        self.optimisers = optimisers(self.parameters, settings.muon_lr, settings.adam_lr)
         self.peaks = [o.param_groups[0]["lr"] for o in self.optimisers]
         self.objective = accelerator.prepare(objective)
 

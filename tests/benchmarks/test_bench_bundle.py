@@ -224,7 +224,6 @@ def test_a_teacher_gets_the_same_pictures(monkeypatch):
 
 def test_real_teacher_interleaved_with_the_student(tiny, tmp_path):
     pytest.importorskip("torch")
-    pytest.importorskip("export.teacher_runner")
     taught = shutil.copytree(tiny, tmp_path / "taught")
     manifest = json.loads((taught / "manifest.json").read_text())
     manifest["provenance"]["teacher"] = {"name": "adain"}
