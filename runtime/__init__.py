@@ -6,6 +6,7 @@ any of it, and an engine is imported when one is opened.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from runtime.shipped import shipped_models
     from runtime.style_code import StyleCode
     from runtime.stylizer import Stylizer
+
+# ONNX Runtime 1.29 and later tell Microsoft about models and machine, and keep an identifier in the user's home, unless
+# this is set before they are imported. Who wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Bundle": "runtime.bundle",

@@ -6,9 +6,7 @@ and everything that reads a bundle goes through `open_bundle`, which trusts noth
 
 from __future__ import annotations
 
-import hashlib
 import json
-import mmap
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -16,8 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runtime.atomic_write import write_atomically
-from runtime.errors import UserError
+from runtime.digests import digest_of, package_files
+from runtime.digests import sha256_of as sha256_of
+from runtime.errors import BundleError
 from runtime.json_fields import Fields, read_json
+from runtime.onnx_check import OnnxRefused, check_onnx
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
@@ -31,16 +32,16 @@ MAX_GRAPHS = 256
 MAX_STYLES = 10_000
 MAX_SITES = 256
 MAX_CHANNELS = 8192
+#: Formats whose files are ONNX: to be run as they are, and for TensorRT to build an engine from.
+ONNX_FORMATS = ("onnx", "tensorrt-onnx")
+#: Their files end so: ONNX Runtime and OpenVINO read other suffixes as formats of their own, with rules of their own.
+ONNX_SUFFIX = ".onnx"
+#: Graphs that are directories end so.
+PACKAGE_SUFFIXES = (".mlpackage",)
 
 _DTYPES = ("float32", "float16", "int8", "uint8", "int32", "int64", "bool")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# The key of ONNX's external data as protobuf writes it: a length of 8 in any of its encodings, then the text.
-_EXTERNAL_DATA = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
-
-
-class BundleError(UserError):
-    """A bundle that is incomplete, damaged, of another schema, or that points outside itself."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class StudentInfo:
         halo: how far a pixel's result reaches, in pixels.
         thumbnail: longest side of the picture that the statistics come from, in pixels.
         parameters: number of weights by role.
-        sites: modulated layers in the order of the paint graph's inputs.
+        sites: modulated layers in the order of the paint graph's inputs; none if one style is folded into the weights.
     """
 
     architecture: str
@@ -111,13 +112,16 @@ class StudentInfo:
         """M: the number of modulated channels over all sites."""
         return sum(site.channels for site in self.sites)
 
+    @property
+    def fixed_style(self) -> bool:
+        """Whether one style is folded into the weights: then there is a paint graph only, and no style to choose."""
+        return not self.sites
+
     @classmethod
     def _read(cls, fields: Fields) -> StudentInfo:
         counts = fields.inner("parameters")
         roles = [role for role in ROLES if role in fields.mapping("parameters")]
         sites = tuple(Site._read(item) for item in fields.each("sites", MAX_SITES))
-        if not sites:
-            raise fields.fail("sites", "must name at least one layer")
         return cls(
             architecture=fields.text("architecture"),
             width=fields.number("width", 0.001, 64),
@@ -131,7 +135,14 @@ class StudentInfo:
 
 @dataclass(frozen=True)
 class Graph:
-    """One graph file of the bundle. `file` is relative to the bundle with forward slashes; `bytes` is its size."""
+    """One graph of the bundle.
+
+    Attributes:
+        file: a file, or the directory of a package such as ``.mlpackage``, with forward slashes from the bundle.
+        sha256, bytes: what `digest_of` says of it.
+        target: the machine that an engine was built for, such as ``sm89``; empty for what runs anywhere.
+        details: what its format needs besides, such as sizes it was built for: JSON, for the engine that reads it.
+    """
 
     role: str
     precision: str
@@ -141,16 +152,23 @@ class Graph:
     bytes: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    target: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def _read(cls, fields: Fields) -> Graph:
+        format, file = fields.text("format", 40), _read_file(fields, MAX_GRAPH_BYTES)
+        if format in ONNX_FORMATS and not file["file"].endswith(ONNX_SUFFIX):
+            raise fields.fail("file", f"must end in {ONNX_SUFFIX}: engines choose a file's reader by its name")
         return cls(
             role=fields.choice("role", ROLES),
             precision=fields.text("precision", 40),
-            format=fields.text("format", 40),
-            **_read_file(fields, MAX_GRAPH_BYTES),
+            format=format,
+            **file,
             inputs=tuple(TensorSpec._read(item) for item in fields.each("inputs", 2 * MAX_SITES + 8)),
             outputs=tuple(TensorSpec._read(item) for item in fields.each("outputs", 64)),
+            target=fields.text("target", 100, optional=True),
+            details=fields.mapping("details", optional=True),
         )
 
 
@@ -204,6 +222,8 @@ class Manifest:
             quality=fields.mapping("quality", optional=True),
         )
         _refuse_twice(fields, "graphs", (graph.file for graph in manifest.graphs))
+        if manifest.student.fixed_style and any(graph.role != "paint" for graph in manifest.graphs):
+            raise fields.fail("graphs", "may only hold paint graphs where the student has no sites")
         _refuse_twice(fields, "styles", (style.name for style in manifest.styles))
         return manifest
 
@@ -236,18 +256,30 @@ class Bundle:
     directory: Path
     manifest: Manifest
 
-    def graph(self, role: str, precision: str = "fp32", format: str = "onnx") -> Graph:
-        """The graph of that role, precision and format.
+    def graph(self, role: str, precision: str = "fp32", format: str = "onnx", target: str | None = None) -> Graph:
+        """The graph of that role, precision and format, and of that target where one is named.
 
         Raises:
-            BundleError: there is none.
+            BundleError: there is none, or several for different targets.
         """
-        for graph in self.manifest.graphs:
-            if (graph.role, graph.precision, graph.format) == (role, precision, format):
-                return graph
+        wanted = (role, precision, format)
+        fitting = [
+            graph
+            for graph in self.manifest.graphs
+            if (graph.role, graph.precision, graph.format) == wanted and target in (None, graph.target)
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            targets = ", ".join(graph.target for graph in fitting)
+            raise BundleError(f"{self.directory} holds {format} {precision} graphs for several targets: {targets}")
         held = [f"{graph.role} {graph.precision} {graph.format}" for graph in self.manifest.graphs]
         holds = ", ".join(held) or "nothing"
         raise BundleError(f"{self.directory} holds no {role} graph as {precision} {format} (it holds {holds})")
+
+    def holds(self, role: str, precision: str, format: str) -> bool:
+        """Whether there is at least one such graph."""
+        return any((g.role, g.precision, g.format) == (role, precision, format) for g in self.manifest.graphs)
 
     def path(self, file: Graph | StyleFile) -> Path:
         """Where that file is."""
@@ -278,15 +310,6 @@ def open_bundle(path: str | Path) -> Bundle:
     return Bundle(directory, manifest)
 
 
-def sha256_of(path: str | Path) -> str:
-    """The SHA-256 of a file as 64 lower-case hex digits; reads in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while piece := stream.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def _read_file(fields: Fields, max_bytes: int) -> dict[str, Any]:
     """The three fields that name and pin a file."""
     file = fields.text("file", 400)
@@ -314,38 +337,37 @@ def _refuse_twice(fields: Fields, name: str, keys: Iterable[str]) -> None:
         seen.add(key)
 
 
-def _inside(directory: Path, file: str) -> Path:
-    """The real path of `file`; refuses one that a link takes out of the bundle."""
+def _inside(directory: Path, file: str, package: bool = False) -> Path:
+    """The real path of `file`, which may be a directory for a `package`; refuses one that a link takes outside."""
     try:
         real = (directory / file).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise BundleError(f"{directory / file} is missing: the bundle is incomplete") from error
     if not real.is_relative_to(directory):
         raise BundleError(f"{directory / file} leads out of the bundle, which is not allowed")
-    if not real.is_file():
+    if not real.is_file() and not (package and real.is_dir()):
         raise BundleError(f"{directory / file} is not a plain file")
     return real
 
 
 def _verify(directory: Path, file: Graph | StyleFile) -> None:
-    real = _inside(directory, file.file)
+    real = _inside(directory, file.file, package=file.file.endswith(PACKAGE_SUFFIXES))
     shown = directory / file.file
     try:
-        size = real.stat().st_size
+        files = package_files(real) if real.is_dir() else [real]
+        size = sum(inner.stat().st_size for inner in files)
         if size != file.bytes:
             raise BundleError(f"{shown} has {size} bytes instead of {file.bytes}: it is damaged or incomplete")
-        if sha256_of(real) != file.sha256:
+        if digest_of(real)[0] != file.sha256:
             raise BundleError(f"{shown} is not the file that was exported (its SHA-256 differs)")
-        if isinstance(file, Graph) and file.format == "onnx" and _has_external_data(real):
-            raise BundleError(f"{shown} keeps its weights in another file: export it with the weights inside")
+        if isinstance(file, Graph) and file.format in ONNX_FORMATS:
+            _require_student(real, shown)
     except OSError as error:
         raise BundleError(f"cannot read {shown}: {error.strerror or error}") from error
 
 
-def _has_external_data(path: Path) -> bool:
-    """Whether an ONNX graph names another file for its weights: no hash covers it, and it may lie anywhere.
-
-    Older ONNX Runtimes read such a file even outside the graph's directory.
-    """
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _EXTERNAL_DATA.search(data) is not None
+def _require_student(path: Path, shown: Path) -> None:
+    try:
+        check_onnx(path)
+    except OnnxRefused as error:
+        raise BundleError(f"{shown} {error}") from error

@@ -26,7 +26,12 @@ def stylize(
         Path | None,
         typer.Option("--output", "-o", help="Output file (.png, .jpg, .webp, .tiff), or a folder for several photos."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="What runs the graphs.")] = "onnxruntime",
+    engine: Annotated[
+        str, typer.Option(help="What runs the graphs: onnxruntime, openvino, tensorrt or tensorrt-rtx.")
+    ] = "onnxruntime",
+    precision: Annotated[
+        str, typer.Option(help="Which of the bundle's graphs run: fp32, fp16 or int8, as exported.")
+    ] = "fp32",
     threads: Annotated[int | None, typer.Option(help="Worker threads; the engine chooses by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON record instead of text.")] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the students that ship, and stop.")] = False,
@@ -40,4 +45,5 @@ def stylize(
     if list_models:
         print_models(as_json)
         return
-    run_job(StylizeJob(contents or [], style, model, strength, size, output, engine, threads), as_json)
+    job = StylizeJob(contents or [], style, model, strength, size, output, engine, threads, precision)
+    run_job(job, as_json)

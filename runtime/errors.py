@@ -8,3 +8,7 @@ class UserError(Exception):
 
     The command line prints it as ``error: ...`` and exits with status 1.
     """
+
+
+class BundleError(UserError):
+    """A bundle that is incomplete, damaged, of another schema, or that points outside itself."""

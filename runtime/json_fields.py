@@ -56,8 +56,10 @@ class Fields:
         """The exception to raise about field `name`."""
         return self._error(f"{self.where}: '{name}' {problem}")
 
-    def text(self, name: str, max_length: int = 200) -> str:
-        """A non-empty printable string."""
+    def text(self, name: str, max_length: int = 200, optional: bool = False) -> str:
+        """A non-empty printable string; an absent or empty optional one is empty."""
+        if optional and self._values.get(name, "") == "":
+            return ""
         value = self._get(name)
         if not isinstance(value, str) or not value or len(value) > max_length or not value.isprintable():
             raise self.fail(name, f"must be printable text of 1 to {max_length} characters")

@@ -37,7 +37,8 @@ class StyleCode:
     name: str = "style"
 
     def __post_init__(self) -> None:
-        values = np.array(self.values, dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused for that
+            values = np.array(self.values, dtype=np.float32)
         if values.ndim != 2 or values.shape[0] != 2 or not 1 <= values.shape[1] <= MAX_CODE_CHANNELS:
             raise UserError(f"a style code is 2 rows of one number per channel, not {values.shape}")
         if not (np.abs(values) <= MAX_MAGNITUDE).all():

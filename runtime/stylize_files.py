@@ -30,6 +30,7 @@ class StylizeJob:
     output: Path | None = None
     engine: str = "onnxruntime"
     threads: int | None = None
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,14 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
     Raises:
         UserError: an option that makes no sense, a bad model or style, or a content that could not be stylized.
     """
-    style = _check(job)
+    _check(job)
     outputs = plan_outputs(job.contents, job.output)
-    _refuse_to_overwrite([*job.contents, Path(style)], outputs)
+    _refuse_to_overwrite([*job.contents, *([Path(job.style)] if job.style else [])], outputs)
     painted: list[Painted] = []
     failures = 0
-    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads) as stylizer:
-        code = stylizer.style(style)
+    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, precision=job.precision) as stylizer:
+        stylizer.require_fitting(job.style, job.strength)
+        code = stylizer.style(job.style) if job.style else None
         for content, output in zip(job.contents, outputs, strict=True):
             try:
                 painted.append(_paint_file(stylizer, code, content, output, job))
@@ -70,8 +72,8 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
                 _print_painted(painted[-1])
         name = stylizer.bundle.manifest.name
     if as_json:
-        record = {"model": name, "engine": job.engine, "style": style, "strength": job.strength}
-        print(json.dumps({**record, "pictures": [asdict(item) for item in painted]}, indent=1))
+        asked = {key: getattr(job, key) for key in ("engine", "precision", "style", "strength")}
+        print(json.dumps({"model": name, **asked, "pictures": [asdict(item) for item in painted]}, indent=1))
     if failures:
         raise UserError(f"{failures} of {len(job.contents)} pictures could not be stylized")
 
@@ -111,19 +113,16 @@ def print_models(as_json: bool = False) -> None:
             print(f"{manifest.name}: styles {', '.join(style.name for style in manifest.styles) or 'none'}")
 
 
-def _check(job: StylizeJob) -> str:
-    """Refuse options that make no sense before anything is loaded; returns the style, which must be there."""
+def _check(job: StylizeJob) -> None:
+    """Refuse options that make no sense before anything is loaded."""
     if not job.contents:
         raise UserError("name a photo to stylize: brushlet stylize photo.jpg --style painting.jpg")
-    if not job.style:
-        raise UserError("name a style: --style painting.jpg, or the name of a style in the bundle")
     if not 0 <= job.strength <= 1:
         raise UserError(f"--strength must be from 0 to 1, not {job.strength:g}")
     if job.size is not None and not 1 <= job.size <= MAX_SIZE:
         raise UserError(f"--size must be from 1 to {MAX_SIZE} pixels, not {job.size}")
     if job.threads is not None and job.threads < 1:
         raise UserError(f"--threads must be 1 or more, not {job.threads}")
-    return job.style
 
 
 def _refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
@@ -133,7 +132,7 @@ def _refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
                 raise UserError(f"{output} is one of the inputs and would be overwritten: choose another name with -o")
 
 
-def _paint_file(stylizer: Stylizer, code: StyleCode, content: Path, output: Path, job: StylizeJob) -> Painted:
+def _paint_file(stylizer: Stylizer, code: StyleCode | None, content: Path, output: Path, job: StylizeJob) -> Painted:
     picture = read_picture(content, long_side=job.size)
     start = time.perf_counter()
     result = stylizer.stylize(picture, code, job.strength)

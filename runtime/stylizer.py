@@ -13,7 +13,7 @@ from PIL import Image
 from runtime import framing
 from runtime.affine import Affine, affine_of, split_sites
 from runtime.bundle import Bundle, BundleError, open_bundle
-from runtime.engines import Engine, open_engine, require_engine
+from runtime.engines import ENGINES, PLAIN_ENGINE, Engine, open_engine, require_engine
 from runtime.errors import UserError
 from runtime.image_files import Picture, picture_from_pil, read_picture
 from runtime.shipped import find_model
@@ -35,6 +35,9 @@ class Stylizer:
         bundle: what `open_bundle` gave.
         engine: name of the engine, see `runtime.engines`.
         threads: worker threads of the engine; None leaves it to the engine.
+        precision: of the graphs to run, such as "int8"; style and measure graphs that the bundle lacks in that
+            precision or for that engine run as fp32 in ONNX Runtime.
+        target: which of several engines that were built for different machines, such as "sm89".
         margin: pixels added around the content before painting and cropped afterwards, so that the painter's zero
             padding stays away from the picture's border.
         margin_mode: what the margin shows: "reflect" or "edge".
@@ -48,12 +51,15 @@ class Stylizer:
         engine: str = "onnxruntime",
         threads: int | None = None,
         *,
+        precision: str = "fp32",
+        target: str | None = None,
         margin: int = 16,
         margin_mode: str = "reflect",
         max_pixels: int = MAX_PAINT_PIXELS,
         **engine_options: Any,
     ) -> None:
         require_engine(engine)
+        bundle.graph("paint", precision, ENGINES[engine].format, target)
         if not 0 <= margin <= MAX_MARGIN:
             raise UserError(f"margin must be from 0 to {MAX_MARGIN} pixels, not {margin}")
         if margin_mode not in ("edge", "reflect"):
@@ -61,6 +67,7 @@ class Stylizer:
         self.bundle = bundle
         self.student = bundle.manifest.student
         self._engine_name, self._threads, self._engine_options = engine, threads, engine_options
+        self._precision, self._target = precision, target
         self._margin, self._margin_mode, self._max_pixels = margin, margin_mode, max_pixels
         self._engines: dict[str, Engine] = {}
         self._lock = threading.Lock()
@@ -81,25 +88,31 @@ class Stylizer:
         """
         return cls(open_bundle(find_model(model)), engine, threads, **options)
 
-    def __call__(self, content: PictureLike, style: StyleCode | PictureLike, strength: float = 1.0) -> np.ndarray:
+    def __call__(
+        self, content: PictureLike, style: StyleCode | PictureLike | None = None, strength: float = 1.0
+    ) -> np.ndarray:
         """The content in the style, uint8 (H, W, 3) of the content's size.
 
         Args:
             content: uint8 (H, W, 3) or (H, W, 4) array, Pillow picture, `Picture` or path.
-            style: what `style` takes.
+            style: what `style` takes; None for a student with one style folded into its weights.
             strength: 0 (the student's reconstruction of the photo) to 1.
 
         Raises:
-            UserError: strength outside 0..1, a content above `max_pixels`, or anything `style` raises.
+            UserError: strength outside 0..1, a content above `max_pixels`, a style where it is fixed or none where it
+                is not, or anything `style` raises.
         """
         return self.stylize(content, style, strength).rgb
 
-    def stylize(self, content: PictureLike, style: StyleCode | PictureLike, strength: float = 1.0) -> Picture:
+    def stylize(
+        self, content: PictureLike, style: StyleCode | PictureLike | None = None, strength: float = 1.0
+    ) -> Picture:
         """The same with the content's transparency carried through."""
         _require_strength(strength)
+        self.require_fitting(style, strength)
         picture = as_picture(content)
         self._require_paintable(picture.rgb)
-        affine = self.affine(picture.rgb, self.style(style), strength)
+        affine = [] if style is None else self.affine(picture.rgb, self.style(style), strength)
         return Picture(self.paint(picture.rgb, affine), picture.alpha)
 
     def style(self, style: StyleCode | PictureLike) -> StyleCode:
@@ -147,6 +160,18 @@ class Stylizer:
         painted = self._run("paint", feeds, "picture", (1, 3, *padded.shape[:2]))
         return framing.to_picture(painted[:, :, inside[0], inside[1]])
 
+    def require_fitting(self, style: StyleCode | PictureLike | None, strength: float) -> None:
+        """Pass if a style is given where the student takes one, and none where its style is fixed.
+
+        Raises:
+            UserError: it is the other way round.
+        """
+        name, fixed = self.bundle.manifest.name, self.student.fixed_style
+        if fixed and (style is not None or strength != 1):
+            raise UserError(f"{name} paints in one style, which is part of it: leave style and strength out")
+        if not fixed and style is None:
+            raise UserError("name a style: --style painting.jpg, or the name of a style in the bundle")
+
     def engine(self, role: str) -> Engine:
         """The engine of the "style", "measure" or "paint" graph, loaded at the first call.
 
@@ -158,9 +183,17 @@ class Stylizer:
             if self._closed:
                 raise ValueError("the stylizer is closed")
             if role not in self._engines:
-                path = self.bundle.path(self.bundle.graph(role))
-                self._engines[role] = open_engine(self._engine_name, path, self._threads, **self._engine_options)
+                self._engines[role] = self._open(role)
             return self._engines[role]
+
+    def _open(self, role: str) -> Engine:
+        engine, precision = self._engine_name, self._precision
+        if role != "paint" and not self.bundle.holds(role, precision, ENGINES[engine].format):
+            precision = "fp32"
+            if not self.bundle.holds(role, precision, ENGINES[engine].format):
+                return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
+        graph = self.bundle.graph(role, precision, ENGINES[engine].format, self._target)
+        return open_engine(engine, self.bundle.path(graph), self._threads, **self._engine_options)
 
     def close(self) -> None:
         """Free the engines."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,8 +29,25 @@ class Engine(Protocol):
         ...
 
 
-# name -> module and class; the class is called as Class(path, threads=..., **options).
-ENGINES = {"onnxruntime": ("runtime.engines.onnxruntime_engine", "OnnxRuntimeEngine")}
+class EngineKind(NamedTuple):
+    """Where an engine's class is, and the format of graphs that it runs.
+
+    The class is called as ``Class(path, threads=..., **options)``.
+    """
+
+    module: str
+    cls: str
+    format: str
+
+
+ENGINES = {
+    "onnxruntime": EngineKind("runtime.engines.onnxruntime_engine", "OnnxRuntimeEngine", "onnx"),
+    "openvino": EngineKind("runtime.engines.openvino_engine", "OpenVinoEngine", "onnx"),
+    "tensorrt": EngineKind("runtime.engines.tensorrt_engine", "TensorRtEngine", "tensorrt"),
+    "tensorrt-rtx": EngineKind("runtime.engines.tensorrt_engine", "TensorRtEngine", "tensorrt-rtx"),
+}
+#: Runs the small graphs, which are used once per style and picture, beside an engine that has the painter only.
+PLAIN_ENGINE = "onnxruntime"
 
 
 def open_engine(name: str, path: str | Path, threads: int | None = None, **options: Any) -> Engine:
@@ -44,8 +61,8 @@ def open_engine(name: str, path: str | Path, threads: int | None = None, **optio
         UserError: no such engine, it is not installed, or it cannot load the graph.
     """
     require_engine(name)
-    module, cls = ENGINES[name]
-    return getattr(import_module(module), cls)(Path(path), threads=threads, **options)
+    kind = ENGINES[name]
+    return getattr(import_module(kind.module), kind.cls)(Path(path), threads=threads, **options)
 
 
 def require_engine(name: str) -> None:

@@ -76,5 +76,26 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
+def require_consistent(path: Path) -> None:
+    """Check types and shapes throughout a graph without making it ready to run.
+
+    Raises:
+        ValueError: they do not fit each other; the text is ONNX Runtime's reason, one line.
+        UserError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_FATAL
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        onnxruntime.InferenceSession(path, options, providers=list(DEFAULT_PROVIDERS))
+    except Exception as error:
+        raise ValueError(_first_line(error)) from error
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]

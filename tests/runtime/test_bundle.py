@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, load_model
 
-from runtime.bundle import BundleError, Manifest, open_bundle, sha256_of
+from runtime.bundle import BundleError, Manifest, digest_of, open_bundle, sha256_of
 from runtime.errors import UserError
 from tests.tiny_bundle import make_tiny_bundle, refresh_manifest
 
@@ -168,7 +168,6 @@ def test_file_names_that_are_no_names(tiny: Path, file: object):
         (("student", "width"), "wide"),
         (("student", "parameters"), []),
         (("student", "parameters", "paint"), -1),
-        (("student", "sites"), []),
         (("student", "sites", 0), None),
         (("student", "sites", 0, "channels"), 10**9),
         (("student", "sites", 0, "measured"), 1),
@@ -318,16 +317,25 @@ def test_weights_in_another_file_are_refused(tiny: Path, location: str):
             open_bundle(tiny)
 
 
+def described(bundle: Path, text: str) -> int:
+    """Describe the paint graph; its size in bytes afterwards."""
+    model = load_model(bundle / "paint.onnx")
+    model.doc_string = text
+    return (bundle / "paint.onnx").write_bytes(model.SerializeToString())
+
+
 def test_the_word_location_alone_is_fine(tiny: Path):
-    (tiny / "paint.onnx").write_bytes(b"a node of an allocation and its location")
+    described(tiny, "location")  # in the file it stands after its length of 8, as the key of external data does
     refresh_manifest(tiny)
     open_bundle(tiny)
 
 
 def test_refreshed_hashes_open(tiny: Path):
-    (tiny / "paint.onnx").write_bytes(b"something else")
+    size = described(tiny, "something else")
+    with pytest.raises(BundleError):
+        open_bundle(tiny)
     refresh_manifest(tiny)
-    assert open_bundle(tiny).graph("paint").bytes == 14
+    assert open_bundle(tiny).graph("paint").bytes == size
 
 
 junk = st.recursive(
@@ -384,3 +392,86 @@ def test_any_change_of_any_byte_is_noticed(tiny: Path, data: st.DataObject):
         assert len(str(error).splitlines()) == 1
     finally:
         path.write_bytes(original)
+
+
+def package_bundle(directory: Path) -> Path:
+    """The tiny bundle with a package, a directory of two files, as one more graph."""
+    make_tiny_bundle(directory)
+    package = directory / "paint.mlpackage"
+    (package / "Data").mkdir(parents=True)
+    (package / "Manifest.json").write_text("{}")
+    (package / "Data" / "weight.bin").write_bytes(b"\1\2\3")
+    manifest = open_bundle(directory).manifest
+    graph = replace(
+        manifest.graphs[-1],
+        format="coreml",
+        precision="fp16",
+        file=package.name,
+        target="",
+        details={"sizes": [[8, 8]]},
+    )
+    digest, size = digest_of(package)
+    replace(manifest, graphs=(*manifest.graphs, replace(graph, sha256=digest, bytes=size))).write(directory)
+    return directory
+
+
+def test_a_graph_may_be_a_directory(tmp_path: Path):
+    bundle = open_bundle(package_bundle(tmp_path / "tiny"))
+    graph = bundle.graph("paint", "fp16", "coreml")
+    assert graph.bytes == 5 and graph.details == {"sizes": [[8, 8]]}
+    assert bundle.path(graph).is_dir()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda package: (package / "Data" / "weight.bin").write_bytes(b"\1\2\4"),
+        lambda package: (package / "Data" / "weight.bin").write_bytes(b"\1\2"),
+        lambda package: (package / "Manifest.json").rename(package / "Manifest2.json"),
+        lambda package: (package / "more").write_bytes(b""),
+        lambda package: (package / "Data" / "weight.bin").unlink(),
+        lambda package: (package / "link").symlink_to("/etc/hostname"),
+        lambda package: os.mkfifo(package / "pipe"),
+    ],
+)
+def test_a_changed_directory_is_refused(tmp_path: Path, damage):
+    directory = package_bundle(tmp_path / "tiny")
+    damage(directory / "paint.mlpackage")
+    with pytest.raises(BundleError, match=r"paint\.mlpackage"):
+        open_bundle(directory)
+
+
+def test_only_packages_may_be_directories(tmp_path: Path):
+    directory = make_tiny_bundle(tmp_path / "tiny")
+    (directory / "paint.onnx").unlink()
+    (directory / "paint.onnx").mkdir()
+    with pytest.raises(BundleError, match="paint.onnx is not a plain file"):
+        open_bundle(directory)
+
+
+def test_engines_for_several_targets(tmp_path: Path):
+    directory = make_tiny_bundle(tmp_path / "tiny")
+    manifest = open_bundle(directory).manifest
+    graphs = list(manifest.graphs)
+    for target in ("sm86", "sm89"):
+        path = directory / f"{target}.engine"
+        path.write_bytes(target.encode())
+        digest, size = digest_of(path)
+        graphs.append(replace(graphs[2], format="tensorrt", file=path.name, sha256=digest, bytes=size, target=target))
+    replace(manifest, graphs=tuple(graphs)).write(directory)
+    bundle = open_bundle(directory)
+    assert bundle.graph("paint", format="tensorrt", target="sm89").file == "sm89.engine"
+    with pytest.raises(BundleError, match="several targets: sm86, sm89"):
+        bundle.graph("paint", format="tensorrt")
+    with pytest.raises(BundleError, match="holds no paint graph as fp32 tensorrt"):
+        bundle.graph("paint", format="tensorrt", target="sm120")
+
+
+def test_without_sites_there_is_a_painter_only(tmp_path: Path):
+    directory = make_tiny_bundle(tmp_path / "tiny")
+    data = json.loads((directory / "manifest.json").read_text())
+    data["student"]["sites"] = []
+    with pytest.raises(BundleError, match="may only hold paint graphs"):
+        Manifest.from_json(data)
+    data["graphs"] = [graph for graph in data["graphs"] if graph["role"] == "paint"]
+    assert Manifest.from_json(data).student.fixed_style

@@ -107,6 +107,7 @@ def test_json(photo: Path, tiny: Path, capsys: pytest.CaptureFixture[str]):
     assert record == {
         "model": "tiny",
         "engine": "onnxruntime",
+        "precision": "fp32",
         "style": "warm",
         "strength": 1.0,
         "pictures": [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +18,7 @@ from PIL import Image
 
 from runtime import Picture, StyleCode, Stylizer, UserError, framing, shipped_models, write_picture
 from runtime.affine import affine_of, split_sites
-from runtime.bundle import BundleError
+from runtime.bundle import BundleError, Graph, Manifest, StudentInfo, TensorSpec, digest_of, open_bundle
 from tests.tiny_bundle import make_tiny_bundle, refresh_manifest, tiny_measure, tiny_paint, tiny_style
 
 
@@ -309,3 +312,53 @@ def test_the_shipped_student_paints_borders_like_the_inside():
         errors[margin] = apart.sum() / (192**2 - 176**2) / 3
     assert errors[16] < 0.35 * errors[0]
     assert errors[16] < 4  # levels of 255
+
+
+def fixed_style_bundle(directory: Path) -> Path:
+    """A bundle whose student has one style folded in: the picture's colours, inverted."""
+    content, picture = (TensorSpec(name, (1, 3, "H", "W")) for name in ("content", "picture"))
+    infos = [
+        onnx.helper.make_tensor_value_info(spec.name, onnx.TensorProto.FLOAT, spec.shape) for spec in (content, picture)
+    ]
+    one = onnx.numpy_helper.from_array(np.array(1, np.float32), "one")
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Sub", ["one", "content"], ["picture"])], "paint", infos[:1], infos[1:], [one]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    directory.mkdir()
+    path = directory / "paint.onnx"
+    path.write_bytes(model.SerializeToString())
+    entry = Graph("paint", "fp32", "onnx", path.name, *digest_of(path), (content,), (picture,))
+    student = StudentInfo("frozen", 0.25, 4, 4, 256, {"paint": 1}, ())
+    Manifest("negative", student, (entry,)).write(directory)
+    return directory
+
+
+def test_a_student_with_one_style_folded_in(tmp_path: Path):
+    photo = np.random.default_rng(0).integers(0, 256, (13, 21, 3), np.uint8)
+    with Stylizer.load(fixed_style_bundle(tmp_path / "negative")) as stylizer:
+        np.testing.assert_array_equal(stylizer(photo), 255 - photo)
+        with pytest.raises(UserError, match="negative paints in one style, which is part of it"):
+            stylizer(photo, "warm")
+        with pytest.raises(UserError, match="negative paints in one style"):
+            stylizer(photo, strength=0.5)
+
+
+def test_a_style_has_to_be_named_where_there_is_a_choice(tiny: Path):
+    with Stylizer.load(tiny) as stylizer, pytest.raises(UserError, match="name a style"):
+        stylizer(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_the_precision_chooses_the_painter_and_what_else_there_is(tmp_path: Path):
+    """An int8 painter beside style and measure graphs that are there as fp32 only."""
+    directory = make_tiny_bundle(tmp_path / "tiny")
+    manifest = open_bundle(directory).manifest
+    paint = next(graph for graph in manifest.graphs if graph.role == "paint")
+    shutil.copy(directory / "paint.onnx", directory / "paint.int8.onnx")
+    other = replace(paint, precision="int8", file="paint.int8.onnx")
+    replace(manifest, graphs=(*manifest.graphs, other)).write(directory)
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    with Stylizer.load(directory) as plain, Stylizer.load(directory, precision="int8") as quantised:
+        np.testing.assert_array_equal(plain(photo, "warm"), quantised(photo, "warm"))
+    with pytest.raises(BundleError, match="holds no paint graph as fp16 onnx"):
+        Stylizer.load(directory, precision="fp16")

@@ -1,0 +1,109 @@
+"""`runtime.engines.openvino_engine`: the same graphs, the same numbers, the same manners as ONNX Runtime."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from runtime.engines import open_engine
+from runtime.errors import UserError
+from runtime.stylizer import Stylizer
+from tests.tiny_bundle import make_tiny_bundle, tiny_measure
+
+# Not importorskip: importing it here would report that to its makers.
+pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).random((1, 3, height, width), np.float32)
+
+
+def test_it_computes_at_any_size(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    for size in ((8, 8), (12, 20)):
+        outputs = engine.run({"thumbnail": noise(*size)})
+        assert list(outputs) == ["stats"]
+        np.testing.assert_allclose(outputs["stats"][0], tiny_measure(noise(*size)), atol=1e-5)
+    engine.close()
+
+
+def test_an_output_is_not_overwritten_by_the_next_run(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    first = engine.run({"thumbnail": noise(8, 8)})["stats"]
+    kept = first.copy()
+    engine.run({"thumbnail": 1 - noise(8, 8)})
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_several_threads_may_run_one_engine(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    pictures = [noise(8, 4 * n) for n in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda picture: engine.run({"thumbnail": picture})["stats"][0], pictures))
+    for picture, result in zip(pictures, results, strict=True):
+        np.testing.assert_allclose(result, tiny_measure(picture), atol=1e-5)
+
+
+def test_pictures_are_those_of_onnxruntime(tiny: Path):
+    photo = np.random.default_rng(1).integers(0, 256, (50, 70, 3), np.uint8)
+    with Stylizer.load(tiny) as one, Stylizer.load(tiny, "openvino", 1) as other:
+        difference = one(photo, "warm").astype(int) - other(photo, "warm")
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_closed_engine_says_so(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    engine.close()
+    engine.close()
+    with pytest.raises(ValueError, match="closed"):
+        engine.run({"thumbnail": noise(8, 8)})
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", b"\x08\x08" * 50])
+def test_a_file_that_is_no_graph(tmp_path: Path, content: bytes):
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="openvino cannot load .*bad.onnx: .") as caught:
+        open_engine("openvino", path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_whose_types_do_not_fit_each_other(tiny: Path, tmp_path: Path):
+    """OpenVINO 2026.4 ends the process on this one: whole numbers, three of them, as a lower limit."""
+    model = onnx.load(tiny / "measure.onnx")
+    root = next(node for node in model.graph.node if node.op_type == "Sqrt")
+    root.op_type = "Clip"
+    root.input.append("row")
+    onnx.save(model, tmp_path / "bad.onnx")
+    with pytest.raises(UserError, match="openvino cannot load .*bad.onnx: .*Clip") as caught:
+        open_engine("openvino", tmp_path / "bad.onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_feeds_that_do_not_fit(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    with pytest.raises(UserError, match="openvino failed on"):
+        engine.run({"nothing": noise(8, 8)})
+    with pytest.raises(UserError, match="openvino failed on"):
+        engine.run({"thumbnail": noise(8, 8)[:, :2]})
+
+
+def test_bad_options_and_a_missing_openvino(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(UserError, match="threads must be 1 or more"):
+        open_engine("openvino", tiny / "measure.onnx", 0)
+    with pytest.raises(UserError, match="openvino cannot load"):
+        open_engine("openvino", tiny / "measure.onnx", device="WARP")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r"pip install 'brushlet\[openvino\]'"):
+        open_engine("openvino", tiny / "measure.onnx")
