@@ -1,4 +1,4 @@
-"""A view of the operating system that tests can replace: a file-system root, the platform's names, sysctl."""
+"""A view of the operating system that tests can replace: a file-system root, the platform's names, its commands."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+#: A command that takes longer than this hangs, as nvidia-smi may on a broken driver.
+PATIENCE_S = 10
+
+
+def run_command(command: Sequence[str]) -> str | None:
+    """What a command prints, without outer blanks; None where there is none, or where it fails or hangs."""
+    try:
+        done = subprocess.run(
+            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
 
 def run_sysctl(name: str) -> str | None:
     """Value of a macOS sysctl, or None where it does not exist."""
-    try:
-        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return run_command(("sysctl", "-n", name))
 
 
 def allowed_cpus_of_this_process() -> frozenset[int] | None:
@@ -30,7 +40,7 @@ class Host:
     """Where facts about a machine are read from. The defaults are this machine.
 
     ``root`` stands before /proc, /sys and /etc, so that a recorded tree can take their place. ``allowed_cpus`` are the
-    logical CPUs that may be used; None means all that the tree shows.
+    logical CPUs that may be used; None means all that the tree shows. ``run`` gives what a command prints, or None.
     """
 
     root: Path = Path("/")
@@ -41,11 +51,19 @@ class Host:
     logical_cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
     allowed_cpus: frozenset[int] | None = field(default_factory=allowed_cpus_of_this_process)
     sysctl: Callable[[str], str | None] = run_sysctl
+    run: Callable[[Sequence[str]], str | None] = run_command
 
     def read(self, path: str) -> str | None:
         """Text of a file below ``root`` without outer blanks and the device tree's NULs; None if unreadable."""
+        text = self._text(path)
+        return None if text is None else text.replace("\0", "").strip()
+
+    def read_list(self, path: str) -> list[str]:
+        """Strings of a device-tree list, which NULs separate; empty if unreadable."""
+        return [part for part in (self._text(path) or "").split("\0") if part]
+
+    def _text(self, path: str) -> str | None:
         try:
-            text = (self.root / path).read_text(encoding="utf-8", errors="replace")
+            return (self.root / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        return text.replace("\0", "").strip()

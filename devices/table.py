@@ -1,10 +1,19 @@
-"""A machine as a table for people."""
+"""A machine, and which device it is, as tables for people."""
 
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
 from devices.here import Machine
+from devices.identify import CERTAIN, CLASS, LIKELY, UNKNOWN, Match
+
+MEANINGS = {
+    CERTAIN: "certain",
+    LIKELY: "likely, a variant is possible",
+    CLASS: "only its class is known",
+    UNKNOWN: "unknown",
+}
 
 
 def machine_table(machine: Machine) -> Table:
@@ -39,3 +48,20 @@ def _rows(machine: Machine) -> list[tuple[str, str | None]]:
 
 def _gibibytes(count: int | None) -> str | None:
     return None if count is None else f"{count / 2**30:.1f} GiB"
+
+
+def match_table(match: Match) -> Table:
+    """Which device of the catalogue the machine is, how certain that is, and why; what was seen where none is known."""
+    table = Table(show_header=False, box=None)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    if match.device is None:
+        table.add_row("device", "none of the catalogue; docs/devices.md says how to add one")
+    else:
+        table.add_row("device", Text(f"{match.device.name}: {match.device.title}"))
+    table.add_row("certainty", MEANINGS[match.certainty])
+    for number, sign in enumerate(match.evidence):
+        table.add_row("" if number else "because" if match.device else "seen", Text(sign))
+    for advice in match.device.recommended[:1] if match.device else ():
+        table.add_row("export", f"{advice.format} {advice.precision} ({advice.basis})")
+    return table

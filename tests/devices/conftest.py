@@ -108,6 +108,7 @@ def recorded(tmp_path: Path) -> Callable[..., Host]:
             logical_cpus=cpus,
             allowed_cpus=frozenset(range(cpus) if allowed is None else allowed),
             sysctl=lambda name: None,
+            run=lambda command: None,
         )
 
     return build
