@@ -37,7 +37,7 @@ def save_student(path: Path, trained: Trained, half: bool = False) -> None:
     student = trained.student
     state = {k: (v.half() if half else v.float()).detach().cpu().contiguous() for k, v in student.state_dict().items()}
     record = {
-        "architecture": {"name": student.architecture, "width": student.width, "blocks": student.block_count},
+        "architecture": {"name": student.architecture, **student.shape},
         "config": trained.config,
         "provenance": trained.provenance,
         "quality": trained.quality,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from distill.accelerator import accelerator_for
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, save_student
@@ -39,6 +40,16 @@ CONFIG_FILE = "config.json"
 MAY_CHANGE = {"steps", "muon_lr"}
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What a student learns from: teacher, pictures, loss networks by name, and the judge of held-back pairs."""
+
+    teacher: Teacher
+    pictures: Pictures
+    perceptions: dict[str, nn.Module]
+    judge: nn.Module
+
+
 def distil(
     settings: Settings,
     out: Path,
@@ -46,11 +57,13 @@ def distil(
     resume: bool = False,
     cache_bytes: int = DEFAULT_BYTES,
     console: Console | None = None,
+    history: dict[str, Any] | None = None,
 ) -> Trained:
     """Train a student as ``settings`` say and leave it, its scores and its pictures in ``out``.
 
-    Raises :class:`~runtime.errors.UserError` for anything the user can mend; ``KeyboardInterrupt`` passes through
-    after a checkpoint was written.
+    ``history`` is added to the provenance: what was done to the student before this run. Raises
+    :class:`~runtime.errors.UserError` for anything the user can mend; ``KeyboardInterrupt`` passes through after a
+    checkpoint was written.
     """
     console = console or Console(stderr=True)
     accelerator = accelerator_for(device)
@@ -62,25 +75,19 @@ def distil(
 
     set_seed(settings.seed)
     check_folder(out, settings, resume)
-    teacher = load_teacher(settings.teacher, settings.weights).to(accelerator.device)
-    say(f"teacher: {teacher.description}")
-    pictures = open_all(settings, say)
-    perceptions, judge = perceptions_for(settings)
-    say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
-    student = start(settings, pictures.style, say)
+    sources = open_sources(settings, say)
+    sources.teacher.to(accelerator.device)
+    student = start(settings, sources.pictures.style, say)
     with accelerator.main_process_first():
-        data_key = f"{pictures.content.fingerprint}-{pictures.style.fingerprint}-{settings.seed}"
-        cache = TeacherCache(teacher, data_key, settings.size, settings.pairs, limit=cache_bytes)
-    samples = Samples(
-        settings, pictures.content, pictures.style, cache, accelerator.process_index, accelerator.num_processes
-    )
-    trainer = Trainer(settings, Objective(student, perceptions, settings.loss), samples, accelerator, out)
+        samples = samples_of(settings, sources, cache_bytes, accelerator.process_index, accelerator.num_processes)
+    trainer = Trainer(settings, Objective(student, sources.perceptions, settings.loss), samples, accelerator, out)
     if resume:
         trainer.restore()
         say(f"resuming after step {trainer.step}")
     if accelerator.is_main_process:
         write_config(out, settings)  # nothing is written before everything was found to be in order
-    watch = sheets(settings, trainer, teacher, pictures, out) if accelerator.is_main_process else None
+    origin = {**provenance(settings, sources.teacher, sources.pictures), **(history or {})}
+    watch = sheets(settings, trainer, sources, origin, out) if accelerator.is_main_process else None
     with RunProgress(
         out, settings.steps, settings.batch, trainer.step, console, accelerator.is_main_process
     ) as progress:
@@ -92,7 +99,7 @@ def distil(
 
         averaged = trainer.run(report)
     if accelerator.is_main_process:
-        trained = finish(settings, averaged, teacher, judge, pictures, out, say)
+        trained = finish(settings, averaged, sources, origin, out, say)
     accelerator.wait_for_everyone()
     return trained if accelerator.is_main_process else Trained(averaged, settings.to_json(), {}, {})
 
@@ -126,6 +133,24 @@ def write_config(out: Path, settings: Settings) -> None:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
+def open_sources(settings: Settings, say: Say) -> Sources:
+    """Load the teacher and the loss networks on the CPU and open the pictures, saying what they are."""
+    teacher = load_teacher(settings.teacher, settings.weights)
+    say(f"teacher: {teacher.description}")
+    pictures = open_all(settings, say)
+    perceptions, judge = perceptions_for(settings)
+    say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
+    return Sources(teacher, pictures, perceptions, judge)
+
+
+def samples_of(settings: Settings, sources: Sources, cache_bytes: int, rank: int = 0, world: int = 1) -> Samples:
+    """The batches of a run, its teacher's pictures kept on disk."""
+    content, style = sources.pictures.content, sources.pictures.style
+    data_key = f"{content.fingerprint}-{style.fingerprint}-{settings.seed}"
+    cache = TeacherCache(sources.teacher, data_key, settings.size, settings.pairs, limit=cache_bytes)
+    return Samples(settings, content, style, cache, rank, world)
+
+
 def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:
     """The loss networks by name, and the judge: VGG-19 where its weights are, else the compact one."""
     compact = compact_perception()
@@ -144,7 +169,8 @@ def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
                 f"{settings.warm_start} is a {student.architecture} of width {student.width:g}: "
                 f"it cannot start a {settings.student} of width {settings.width:g}"
             )
-        say(f"warm start from {settings.warm_start} (--from-scratch starts from random weights)")
+        hint = " (--from-scratch starts from random weights)" if settings.preset == "quick" else ""
+        say(f"warm start from {settings.warm_start}{hint}")
         return student
     student = build_student(settings.student, width=settings.width)
     student.style.features.load_state_dict(compact_perception().vgg.state_dict())
@@ -157,13 +183,12 @@ def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
     return student
 
 
-def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pictures, out: Path) -> Any:
+def sheets(settings: Settings, trainer: Trainer, sources: Sources, origin: dict[str, Any], out: Path) -> Any:
     """A function that keeps the student of a step, with a contact sheet of four held-back pairs."""
-    device = trainer.accelerator.device
-    origin = provenance(settings, teacher, pictures)
+    device, pictures = trainer.accelerator.device, sources.pictures
     pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE))
     with fast_autocast(device.type):
-        painted = [teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
+        painted = [sources.teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
 
     @torch.inference_mode()
     def write(step: int) -> None:
@@ -179,22 +204,27 @@ def sheets(settings: Settings, trainer: Trainer, teacher: Teacher, pictures: Pic
 
 
 def finish(
-    settings: Settings, student: nn.Module, teacher: Teacher, judge: nn.Module, pictures: Pictures, out: Path, say: Say
+    settings: Settings, student: nn.Module, sources: Sources, origin: dict[str, Any], out: Path, say: Say
 ) -> Trained:
     """Evaluate on held-back pairs, then write the student, evaluation.json and the last contact sheet."""
-    student, teacher = student.to("cpu").eval(), teacher.to("cpu")
+    student = student.to("cpu").eval()
     say("judging on held-back pairs …")
-    stylizers = {"photo": lambda c, s: c, "teacher": teacher.stylize, "student": student_stylize(student)}
-    quality, rows = evaluate(
-        stylizers, judge, pictures.held_content, pictures.held_style, EVALUATION_PAIRS, EVALUATION_SIZE
-    )
-    trained = Trained(student, settings.to_json(), provenance(settings, teacher, pictures), quality)
+    quality, rows = judged(sources, {"student": student})
+    trained = Trained(student, settings.to_json(), origin, quality)
     save_student(out / STUDENT_FILE, trained)
     write_atomically(out / "evaluation.json", json_bytes(quality))
     write_sheet(
         out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], ["content", "style", "teacher", "student"]
     )
     return trained
+
+
+def judged(sources: Sources, students: dict[str, nn.Module]) -> tuple[dict[str, Any], list[list[Tensor]]]:
+    """Scores of photo, teacher and students on the held-back pairs, and rows for a contact sheet; on the CPU."""
+    teacher, judge, pictures = sources.teacher.to("cpu"), sources.judge.to("cpu"), sources.pictures
+    stylizers = {"photo": lambda c, s: c, "teacher": teacher.stylize}
+    stylizers.update((name, student_stylize(student)) for name, student in students.items())
+    return evaluate(stylizers, judge, pictures.held_content, pictures.held_style, EVALUATION_PAIRS, EVALUATION_SIZE)
 
 
 def json_bytes(record: dict[str, Any]) -> bytes:

@@ -38,8 +38,10 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
 
 def command_line() -> str:
     """The command that repeats this run from its start."""
-    arguments = sys.argv[2:] if sys.argv[1:2] == ["distill"] else sys.argv[1:]
-    return shlex.join(["distill", *(a for a in arguments if a != "--resume")])
+    arguments = [a for a in sys.argv[1:] if a != "--resume"]
+    if arguments[:1] == ["prune"]:  # which only the front door knows; distill is a command of its own too
+        return shlex.join(["brushlet", *arguments])
+    return shlex.join(arguments if arguments[:1] == ["distill"] else ["distill", *arguments])
 
 
 def installed(package: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from math import inf
 from pathlib import Path
@@ -38,8 +40,18 @@ def run(request: Request, **options: Any) -> Trained:
         raise UserError(f"--cache-gb must be a number of at least 0, got {request.cache_gb:g}")
     out = request.out or Path("runs") / f"{settings.teacher}-w{width_name(settings.width)}"
     console = Console(stderr=True)
-    try:
+    with resumable(out, console):
         trained = distil(settings, out, request.device, request.resume, int(request.cache_gb * 2**30), console)
+    if trained.quality:
+        report(trained, out, request.as_json)
+    return trained
+
+
+@contextmanager
+def resumable(out: Path, console: Console) -> Iterator[None]:
+    """Say how an interrupted run goes on."""
+    try:
+        yield
     except KeyboardInterrupt:
         if (out / STATE_FILE).exists():
             console.print(
@@ -48,9 +60,6 @@ def run(request: Request, **options: Any) -> Trained:
                 markup=False,
             )
         raise
-    if trained.quality:
-        report(trained, out, request.as_json)
-    return trained
 
 
 def width_name(width: float) -> str:

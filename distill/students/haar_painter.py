@@ -12,8 +12,9 @@ below two pixels is therefore the photo's, amplified or damped, never a lattice 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ from distill.students.layers import UpsampleConv, conv, haar_analysis, haar_synt
 Affine = tuple[Tensor, Tensor]
 CODE_HIDDEN = 88
 #: Bounds what a file that claims to be a student can make us allocate.
-MOST_BLOCKS = 16
+MOST_BLOCKS, MOST_CHANNELS = 16, 512
 MIN_DEVIATION = 0.02
 STATS_EPS = 1e-4
 
@@ -40,12 +41,48 @@ class Site:
     measured: bool
 
 
+@dataclass(frozen=True)
+class Channels:
+    """How many channels each freely chosen layer of a painter has; multiples of 8 up to ``MOST_CHANNELS``.
+
+    ``half`` are the features at half the resolution, ``trunk`` the stream that all residual blocks add to, ``encode``
+    and ``blocks`` the insides of the residuals, ``up`` the sum of upsampled trunk and skip, ``mix`` what the head sees.
+    """
+
+    half: int
+    trunk: int
+    encode: int
+    blocks: tuple[int, ...]
+    up: int
+    mix: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        if len(self.blocks) > MOST_BLOCKS:
+            raise ValueError(f"a painter has 0 to {MOST_BLOCKS} blocks, got {len(self.blocks)}")
+        for count in (self.half, self.trunk, self.encode, *self.blocks, self.up, self.mix):
+            if type(count) is not int or not 8 <= count <= MOST_CHANNELS or count % 8:
+                raise ValueError(f"channels are multiples of 8 from 8 to {MOST_CHANNELS}, got {count!r}")
+
+    @classmethod
+    def of_width(cls, width: float, blocks: int) -> Channels:
+        """A painter's channels before any pruning; ``width`` multiplies 128 of the trunk and 64 at half resolution."""
+        if not 0 < width <= 4:
+            raise ValueError(f"width must be above 0 and at most 4, got {width}")
+        if not 0 <= blocks <= MOST_BLOCKS:
+            raise ValueError(f"a painter has 0 to {MOST_BLOCKS} blocks, got {blocks}")
+        trunk, half = rounded(128 * width), rounded(64 * width)
+        return cls(half, trunk, trunk, (trunk,) * blocks, half, half)
+
+
 def rounded(channels: float) -> int:
     """The nearest multiple of 8, at least 8."""
     return max(8, round(channels / 8) * 8)
 
 
-def modulate(x: Tensor, affine: Affine) -> Tensor:
+def modulate(x: Tensor, affine: Affine | None) -> Tensor:
+    if affine is None:
+        return x
     scale, shift = affine
     return x * scale + shift
 
@@ -53,16 +90,13 @@ def modulate(x: Tensor, affine: Affine) -> Tensor:
 class Residual(nn.Module):
     """Two 3x3 convolutions around a skip; the inner activation may be modulated."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, hidden: int):
         super().__init__()
-        self.inner, self.outer = conv(channels, channels), conv(channels, channels)
-        nn.init.normal_(self.outer.weight, 0, 0.1 * (2 / (9 * channels)) ** 0.5)
+        self.inner, self.outer = conv(channels, hidden), conv(hidden, channels)
+        nn.init.normal_(self.outer.weight, 0, 0.1 * (2 / (9 * hidden)) ** 0.5)
 
     def forward(self, x: Tensor, affine: Affine | None = None) -> Tensor:
-        hidden = self.inner(x)
-        if affine is not None:
-            hidden = modulate(hidden, affine)
-        return x + self.outer(F.relu(hidden))
+        return x + self.outer(F.relu(modulate(self.inner(x), affine)))
 
 
 class StyleEncoder(nn.Module):
@@ -104,33 +138,32 @@ class StyleEncoder(nn.Module):
         return self.code_of(self.statistics(picture))
 
 
-class HaarPainter(nn.Module):
-    """A student of any width; ``width`` multiplies 128 trunk and 64 half-resolution channels (rounded to 8)."""
+class HaarLayers(nn.Module):
+    """The layers that paint, without the style that steers them.
 
-    architecture = "haar_painter"
+    128 trunk and 64 half-resolution channels times ``width``, or ``channels`` as given.
+    """
+
+    architecture = ""
     size_multiple = 4
+    #: The modulated layers of a student; none where a style is folded into the weights.
+    sites: tuple[Site, ...] = ()
 
-    def __init__(self, width: float = 0.25, blocks: int = 3):
+    def __init__(self, width: float = 0.25, blocks: int = 3, channels: Channels | Mapping[str, Any] | None = None):
         super().__init__()
-        if not 0 < width <= 4:
-            raise ValueError(f"width must be above 0 and at most 4, got {width}")
-        if not 0 <= blocks <= MOST_BLOCKS:
-            raise ValueError(f"a painter has 0 to {MOST_BLOCKS} blocks, got {blocks}")
-        self.width, self.block_count = width, blocks
+        c = Channels.of_width(width, blocks)
+        if channels is not None:
+            c = channels if isinstance(channels, Channels) else Channels(**channels)
+        if len(c.blocks) != blocks:
+            raise ValueError(f"a painter of {blocks} blocks cannot have channels for {len(c.blocks)}")
+        self.width, self.block_count, self.channels = width, blocks, c
         #: Reach of a pixel's influence, in pixels: what tiles must overlap by. Each block adds two quarter pixels.
         self.halo = 24 + 8 * blocks
-        trunk, half = rounded(128 * width), rounded(64 * width)
-        self.sites = (
-            Site("skip", half, 2, True),
-            Site("trunk", trunk, 4, True),
-            *(Site(f"block{i}", trunk, 4, False) for i in range(blocks)),
-            Site("up", half, 2, False),
-            Site("mix", half, 2, False),
-        )
-        self.stem, self.down, self.encode = conv(3, half, 6, 2), conv(half, trunk, 4, 2), Residual(trunk)
-        self.blocks = nn.ModuleList(Residual(trunk) for _ in range(blocks))
-        self.up, self.skip, self.mix = UpsampleConv(trunk, half), conv(half, half, 1), conv(half, half)
-        self.head = conv(half, 12)
+        self.stem, self.down = conv(3, c.half, 6, 2), conv(c.half, c.trunk, 4, 2)
+        self.encode = Residual(c.trunk, c.encode)
+        self.blocks = nn.ModuleList(Residual(c.trunk, inner) for inner in c.blocks)
+        self.up, self.skip, self.mix = UpsampleConv(c.trunk, c.up), conv(c.half, c.up, 1), conv(c.up, c.mix)
+        self.head = conv(c.mix, 12)
         nn.init.normal_(self.head.weight, 0, 0.02)
         self.head.bias.data.copy_(torch.tensor([0.5] * 3 + [1.0] * 9))
         analysis = haar_analysis()
@@ -138,12 +171,66 @@ class HaarPainter(nn.Module):
         self.register_buffer("detail_weight", analysis, persistent=False)
         self.register_buffer("detail_bias", torch.tensor([1.0] * 3 + [0.0] * 9), persistent=False)
         self.register_buffer("synthesis", haar_synthesis(), persistent=False)
-        self.style = StyleEncoder([s.measured for s in self.sites for _ in range(s.channels)])
+
+    @classmethod
+    def of_weights(cls, state: Mapping[str, Tensor]) -> HaarLayers:
+        """The painter that a state dict fits, with these weights; ``width`` is what its trunk would have."""
+        blocks = sum(key.startswith("blocks.") and key.endswith(".inner.weight") for key in state)
+        inner = tuple(len(state[f"blocks.{i}.inner.weight"]) for i in range(blocks))
+        half, trunk, encode, up, mix = (
+            len(state[f"{layer}.weight"]) for layer in ("stem", "down", "encode.inner", "skip", "mix")
+        )
+        painter = cls(trunk / 128, blocks, Channels(half, trunk, encode, inner, up, mix))
+        painter.load_state_dict(state)
+        return painter
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The arguments that make a painter of this shape, as JSON."""
+        shape: dict[str, Any] = {"width": self.width, "blocks": self.block_count}
+        if self.channels != Channels.of_width(self.width, self.block_count):
+            shape["channels"] = {**asdict(self.channels), "blocks": list(self.channels.blocks)}
+        return shape
 
     def content_features(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """Activations at the two measured sites: (N, half, H/2, W/2) and (N, trunk, H/4, W/4)."""
+        """Activations at half and quarter resolution: (N, half, H/2, W/2) and (N, trunk, H/4, W/4)."""
         half = F.relu(self.stem(picture))
         return half, self.encode(F.relu(self.down(half)))
+
+    def decode(self, content: Tensor, affine: Sequence[Affine | None]) -> Tensor:
+        """A picture from ``content``; ``affine`` holds one for each site of a student that is steered."""
+        skip, trunk, *blocks, up, mix = affine
+        half, x = self.content_features(content)
+        x = modulate(x, trunk)
+        for block, site in zip(self.blocks, blocks, strict=True):
+            x = block(x, site)
+        x = F.relu(modulate(self.up(x), up) + self.skip(modulate(half, skip)))
+        x = F.relu(modulate(self.mix(x), mix))
+        detail = F.conv2d(content, self.detail_weight, self.detail_bias, stride=2)
+        return F.pixel_shuffle(F.conv2d(self.head(x) * detail, self.synthesis), 2)
+
+
+class HaarPainter(HaarLayers):
+    """A student that paints in any style, at any width."""
+
+    architecture = "haar_painter"
+
+    def __init__(self, width: float = 0.25, blocks: int = 3, channels: Channels | Mapping[str, Any] | None = None):
+        super().__init__(width, blocks, channels)
+        c = self.channels
+        self.sites = (
+            Site("skip", c.half, 2, True),
+            Site("trunk", c.trunk, 4, True),
+            *(Site(f"block{i}", inner, 4, False) for i, inner in enumerate(c.blocks)),
+            Site("up", c.up, 2, False),
+            Site("mix", c.mix, 2, False),
+        )
+        self.style = StyleEncoder([s.measured for s in self.sites for _ in range(s.channels)])
+
+    @property
+    def site_layers(self) -> tuple[str, ...]:
+        """Per site the name of the layer whose output channels it modulates."""
+        return ("stem", "down", *(f"blocks.{i}.inner" for i in range(self.block_count)), "up.conv5", "mix")
 
     def measure(self, thumbnail: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 2, M): mean and deviation per channel; 0 and 1 at sites that are not measured."""
@@ -164,15 +251,7 @@ class HaarPainter(nn.Module):
 
     def paint(self, content: Tensor, affine: Sequence[Affine]) -> Tensor:
         """(N, 3, H, W) with sides that are multiples of 4, and one affine per site -> picture, not clipped."""
-        skip, trunk, *blocks, up, mix = affine
-        half, x = self.content_features(content)
-        x = modulate(x, trunk)
-        for block, site in zip(self.blocks, blocks, strict=True):
-            x = block(x, site)
-        x = F.relu(modulate(self.up(x), up) + self.skip(modulate(half, skip)))
-        x = F.relu(modulate(self.mix(x), mix))
-        detail = F.conv2d(content, self.detail_weight, self.detail_bias, stride=2)
-        return F.pixel_shuffle(F.conv2d(self.head(x) * detail, self.synthesis), 2)
+        return self.decode(content, affine)
 
     def forward(self, content: Tensor, style: Tensor, thumbnail: Tensor | None = None) -> Tensor:
         """Stylise in one go; the content measures itself unless a thumbnail of it is given."""

@@ -169,6 +169,9 @@ def test_any_record_is_refused_or_describes_the_student(good, place, value, data
         ('{"architecture": {"name": "haar_painter", "blocks": 1e9}}', FORMAT, "0 to 16 blocks"),
         ('{"architecture": {"name": "haar_painter", "width": 0.5, "blocks": 1}}', FORMAT, "another architecture"),
         ('{"architecture": {"name": "haar_painter", "width": 0.125, "blocks": 1}}', FORMAT, "config"),
+        ('{"architecture": {"name": "haar_painter", "channels": {"half": 1000000000}}}', FORMAT, "missing"),
+        ('{"architecture": {"name": "haar_painter", "blocks": 1, "channels": "8"}}', FORMAT, "another architecture"),
+        ('{"architecture": {"name": "frozen_painter", "width": 0.125, "blocks": 1}}', FORMAT, "another architecture"),
         ("{}", "someone-elses-1", "not of a brushlet student"),
     ],
 )
