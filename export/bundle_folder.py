@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.bundle import MANIFEST_NAME, MAX_MANIFEST_BYTES, BundleError, Manifest
+from runtime.bundle import MANIFEST_NAME, MAX_MANIFEST_BYTES, PACKAGE_SUFFIXES, BundleError, Manifest
 from runtime.errors import UserError
 from runtime.json_fields import read_json
 
 CARD_NAME = "card.md"
 PICTURE_NAME = "pictures/final.jpg"
+REPORT_NAME = "report.html"
 
 
 @contextmanager
@@ -82,16 +83,17 @@ def _manifest(target: Path) -> Manifest:
 
 def _strangers(target: Path, manifest: Manifest) -> list[str]:
     """Everything in the folder that is not a file of its bundle."""
-    files = {MANIFEST_NAME, CARD_NAME, PICTURE_NAME}
+    files = {MANIFEST_NAME, CARD_NAME, PICTURE_NAME, REPORT_NAME}
     files |= {file.file for file in (*manifest.graphs, *manifest.styles)}
     folders = {parent.as_posix() for file in files for parent in Path(file).parents}
+    packages = tuple(f"{file}/" for file in files if file.endswith(PACKAGE_SUFFIXES))
     found = []
     for place, inner, names in os.walk(target):  # a link to a folder is among `inner`, and is not entered
         for name in (*inner, *names):
             path = Path(place) / name
             is_folder = path.is_dir() and not path.is_symlink()
             relative = path.relative_to(target).as_posix()
-            if relative not in (folders if is_folder else files):
+            if relative not in (folders | files if is_folder else files) and not relative.startswith(packages):
                 found.append(relative)
     return sorted(found)
 

@@ -69,19 +69,26 @@ def write_card_picture(sheet: Path, path: Path) -> bool:
 def _what_it_is(manifest: Manifest) -> str:
     student = manifest.student
     painted, style = student.parameters.get("paint", 0), student.parameters.get("style", 0)
+    paints = f"in one style, {_frozen(manifest)}" if student.fixed_style else "in the style of any picture"
+    encoder = "" if student.fixed_style else f" and {_count(style)} in the style encoder"
     return (
-        f"A student stylizer: it paints any photo in the style of any picture. Architecture `{student.architecture}`, "
-        f"width {student.width:g}, {_count(painted)} weights in the painter and {_count(style)} in the style encoder. "
+        f"A student stylizer: it paints any photo {paints}. Architecture `{student.architecture}`, width "
+        f"{student.width:g}, {_count(painted)} weights in the painter{encoder}. "
         f"Its teacher: {_teacher(manifest.provenance, 'description')}."
     )
 
 
+def _frozen(manifest: Manifest) -> str:
+    """The folded style's name."""
+    record = manifest.provenance.get("frozen")
+    return _line(record.get("style") if isinstance(record, dict) else None)
+
+
 def _use(manifest: Manifest) -> str:
-    name = manifest.name
-    shell = (
-        f"```sh\npip install brushlet\nbrushlet stylize photo.jpg --style painting.jpg --model {name} -o out.png\n```"
-    )
-    call = f'picture = Stylizer.load("{name}")("photo.jpg", "painting.jpg")'
+    name, fixed = manifest.name, manifest.student.fixed_style
+    option, argument = ("", "") if fixed else (" --style painting.jpg", ', "painting.jpg"')
+    shell = f"```sh\npip install brushlet\nbrushlet stylize photo.jpg{option} --model {name} -o out.png\n```"
+    call = f'picture = Stylizer.load("{name}")("photo.jpg"{argument})'
     python = f"```python\nfrom runtime import Stylizer\n\n{call}\n```"
     styles = ", ".join(f"`{style.name}`" for style in manifest.styles)
     held = [f"Styles in the bundle, to be named instead of a picture: {styles}."] if styles else []
@@ -104,6 +111,8 @@ def _origin(provenance: dict[str, Any]) -> str:
 
 def _scores(quality: dict[str, Any]) -> str:
     scores = quality.get("scores")
+    if isinstance(quality.get("frozen"), dict):
+        return _frozen_scores(quality["frozen"])
     if not isinstance(scores, dict) or not all(isinstance(row, dict) for row in scores.values()):
         return "Not recorded: the run was exported before it was judged."
     columns = [key for key in _SCORES if any(key in row for row in scores.values())]
@@ -119,6 +128,18 @@ def _scores(quality: dict[str, Any]) -> str:
     return f"{judged}\n\n{_table(('', *(_SCORES[key] for key in columns)), rows)}"
 
 
+def _frozen_scores(record: dict[str, Any]) -> str:
+    text = (
+        "The style is part of the weights, and so are statistics that serve all photos. On "
+        f"{_line(record.get('photos'))} photos held back, its pictures are {_number(record.get('psnr'))} dB from the "
+        "adaptive student's"
+    )
+    tuned = record.get("psnr_fine_tuned")
+    if tuned is None:
+        return f"{text}."
+    return f"{text}, and {_number(tuned)} dB after {_line(record.get('steps'))} steps of fine-tuning."
+
+
 def _export(manifest: Manifest) -> str:
     files = [
         (
@@ -132,6 +153,7 @@ def _export(manifest: Manifest) -> str:
     parity = [
         (
             _line(record.get("role")),
+            _line(record.get("format")),
             _line(record.get("precision")),
             _number(record.get("max_abs_error")),
             _number(record.get("psnr")),
@@ -145,8 +167,9 @@ def _export(manifest: Manifest) -> str:
         [
             f"Weights are stored as {_line(stored)}; computing is in the precision of the table.",
             _table(("file", "computes in", "size", "weights"), files),
-            "Difference from the student in torch, on random pictures of random sizes:",
-            _table(("graph", "precision", "largest error", "PSNR, dB", "gate"), parity),
+            "Difference from the student in torch on random pictures; below fp32, difference between pictures painted "
+            "on held-back pairs:",
+            _table(("graph", "format", "precision", "largest error", "PSNR, dB", "gate"), parity),
         ]
     )
 

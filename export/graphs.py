@@ -9,7 +9,8 @@ paint     ``content`` (1, 3, H, W), then per site     ``picture`` (1, 3, H, W), 
           ``scale_i`` and ``shift_i`` (1, C_i, h, w)
 ========  ==========================================  =========================================================
 
-Pictures are float32 RGB in [0, 1]. A scale or shift is 1x1, or a map at its site's resolution.
+Pictures are float32 RGB in [0, 1]. A scale or shift is 1x1, or a map at its site's resolution. A student with one style
+folded into its weights has no sites, and a paint graph only.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class PaintGraph(nn.Module):
         return self.student.paint(content, list(zip(affine[::2], affine[1::2], strict=True)))
 
     def example(self, picture: Tensor, generator: torch.Generator, maps: bool) -> tuple[Tensor, ...]:
-        """The affines of a style picture of the same size; ``maps`` varies them over the picture."""
+        """The affines of a random style picture; ``maps`` varies them over the content."""
+        if not self.student.sites:
+            return (picture,)
         side = 2 * STYLE_MULTIPLE * STYLE_SMALLEST
         code = self.student.style(torch.rand(1, 3, side, side, generator=generator))
         flat = [part for pair in self.student.affine(code, self.student.measure(picture)) for part in pair]
@@ -118,7 +121,7 @@ class StudentGraph:
 
 
 def student_graphs(student: nn.Module) -> tuple[StudentGraph, ...]:
-    """The style, measure and paint graph of a student in eval mode on the CPU."""
+    """The style, measure and paint graph of a student in eval mode on the CPU; the last only if its style is fixed."""
     channels, multiple = sum(site.channels for site in student.sites), student.size_multiple
     rows = (1, 2, channels)
     affine = tuple(
@@ -126,32 +129,23 @@ def student_graphs(student: nn.Module) -> tuple[StudentGraph, ...]:
         for index, site in enumerate(student.sites)
         for name in ("scale", "shift")
     )
-    return (
-        StudentGraph(
-            "style",
-            StyleGraph(student),
-            (_picture("style"),),
-            (TensorSpec("code", rows),),
-            STYLE_MULTIPLE,
-            STYLE_SMALLEST,
-        ),
-        StudentGraph(
-            "measure",
-            MeasureGraph(student),
-            (_picture("thumbnail"),),
-            (TensorSpec("stats", rows),),
-            multiple,
-            multiple,
-        ),
-        StudentGraph(
-            "paint",
-            PaintGraph(student),
-            (_picture("content"), *affine),
-            (_picture("picture"),),
-            multiple,
-            multiple,
-        ),
+    paint = StudentGraph(
+        "paint",
+        PaintGraph(student),
+        (_picture("content"), *affine),
+        (_picture("picture"),),
+        multiple,
+        multiple,
     )
+    if not student.sites:
+        return (paint,)
+    style = StudentGraph(
+        "style", StyleGraph(student), (_picture("style"),), (TensorSpec("code", rows),), STYLE_MULTIPLE, STYLE_SMALLEST
+    )
+    measure = StudentGraph(
+        "measure", MeasureGraph(student), (_picture("thumbnail"),), (TensorSpec("stats", rows),), multiple, multiple
+    )
+    return (style, measure, paint)
 
 
 def student_info(student: nn.Module) -> StudentInfo:

@@ -33,6 +33,7 @@ class Parity:
         psnr: in dB, the output's largest magnitude as the peak; of the worst size.
         gate: what was asked for.
         maps: whether scales and shifts were also given as maps.
+        format: of the graph that was compared; "torch" where both sides ran there.
     """
 
     role: str
@@ -43,6 +44,7 @@ class Parity:
     sizes: tuple[tuple[int, int], ...]
     seed: int
     maps: bool = False
+    format: str = "onnx"
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "sizes": [list(size) for size in self.sizes]}
@@ -108,7 +110,8 @@ def measure_rounding(student: nn.Module, rounded: nn.Module, seed: int = 0) -> P
             "asked for): export with --no-compact"
         )
     gate = f"psnr >= {MIN_ROUNDING_PSNR:g}"
-    return Parity("paint", "fp16 weights", _rounded(max(errors)), round(min(ratios), 1), gate, sizes, seed)
+    error, ratio = _rounded(max(errors)), round(min(ratios), 1)
+    return Parity("paint", "fp16 weights", error, ratio, gate, sizes, seed, format="torch")
 
 
 def parity_sizes(graph: StudentGraph, seed: int) -> tuple[tuple[int, int], ...]:

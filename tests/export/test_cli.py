@@ -37,7 +37,7 @@ def test_json(run, tmp_path):
 def test_an_unknown_format_says_what_exists(run):
     result = CliRunner().invoke(app, [str(run), "--format", "tflite"])
     assert isinstance(result.exception, UserError)
-    assert str(result.exception) == "there is no format 'tflite': there is onnx"
+    assert str(result.exception).startswith("there is no format 'tflite': there is ")
 
 
 def test_help_shows_an_example_and_needs_no_torch():

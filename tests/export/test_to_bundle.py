@@ -15,12 +15,15 @@ from onnx import numpy_helper
 
 from export import to_bundle
 from export.compact_weights import round_weights
+from export.formats import BASE, FORMATS, Format, Request, Target, Written
 from export.graphs import StudentGraph
+from export.onnx_files import write_onnx
+from export.options import ExportOptions
 from export.parity import MAX_ABS_ERROR
 from export.to_bundle import export_bundle, find_source
 from export.to_onnx import to_onnx
 from runtime import Stylizer, open_bundle
-from runtime.bundle import sha256_of
+from runtime.bundle import Graph, digest_of, sha256_of
 from runtime.errors import UserError
 from runtime.framing import pad, style_crop, thumbnail, to_picture, to_tensor
 from tests.export.conftest import PROVENANCE, QUALITY, make_run, make_student
@@ -172,8 +175,8 @@ def test_another_architecture(run, tmp_path):
 
 
 def test_bad_options(run, tmp_path):
-    fails(tmp_path, "there is no format 'onx': did you mean 'onnx'?", run, format="onx")
-    fails(tmp_path, "there is no format 'tflite': there is onnx", run, format="tflite")
+    fails(tmp_path, "there is no format 'onx': did you mean 'onnx'?", run, targets=[Target("onx", "fp32")])
+    fails(tmp_path, "there is no format 'tflite': there is ", run, targets=[Target("tflite", "fp32")])
     for name in ("", "a/b", "..", "-rf", "ü", "x" * 101):
         fails(tmp_path, "--name .* a bundle's name is letters", run, name=name)
     (tmp_path / "none").mkdir()
@@ -199,6 +202,94 @@ def test_a_diverged_student(tmp_path):
     fails(tmp_path, "weights that are not finite", make_run(tmp_path / "diverged", student))
 
 
+class Found:
+    """A measurement of a format of the tests."""
+
+    def to_json(self) -> dict[str, object]:
+        return {"role": "paint", "format": "text", "precision": "int8", "psnr": 40.0, "gate": "psnr >= 35"}
+
+
+def write_text_graph(request: Request) -> Written:
+    """A format that writes one file, from what the bundle holds already."""
+    if request.options.min_psnr > 50:
+        (request.folder / "half-written").write_bytes(b"x")
+        raise UserError("the gate is missed")
+    path = request.folder / "engines" / "here" / f"paint.{request.precision}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{request.options.seed} {sha256_of(request.folder / 'paint.onnx')}")
+    graph = Graph(
+        "paint", request.precision, "text", path.relative_to(request.folder).as_posix(), *digest_of(path), (), ()
+    )
+    return Written((graph,), (Found(),), {"layers": ["a", "b"]})
+
+
+@pytest.fixture
+def text_format(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
+    """The format ``text``; the list is what it was asked to write."""
+    asked = []
+
+    def write(request: Request) -> Written:
+        asked.append(request.precision)
+        return write_text_graph(request)
+
+    form = Format(__name__, "write_text_graph", ("int8", "fp16"), ("numpy",), "coreml")
+    monkeypatch.setattr(Format, "load", lambda self: write if self.extra == "coreml" else write_onnx)
+    monkeypatch.setitem(FORMATS, "text", form)
+    return asked
+
+
+INT8 = Target("text", "int8")
+
+
+def test_a_target_is_added_once_and_leaves_the_rest_alone(exported, run, tmp_path, text_format):
+    directory = shutil.copytree(exported.directory, tmp_path / "bundle")
+    before = contents(directory)
+    first = export_bundle(run, directory, targets=[INT8])
+    assert (first.kept, first.failures, text_format) == ((BASE,), (), ["int8"])
+    assert [graph.format for graph in first.manifest.graphs] == ["onnx"] * 3 + ["text"]
+    assert first.manifest.styles == exported.manifest.styles
+    after = contents(directory)
+    assert {file: after[file] for file in before if file not in ("manifest.json", "card.md")} == {
+        file: data for file, data in before.items() if file not in ("manifest.json", "card.md")
+    }
+    record = first.manifest.provenance["export"]["targets"]["text int8"]
+    assert record["evidence"] == {"layers": ["a", "b"]} and "numpy" in record["versions"]
+    assert {**Found().to_json(), "target": "text int8"} in first.manifest.parity
+    second = export_bundle(run, directory, targets=[BASE, INT8])
+    assert second.kept == (BASE, INT8) and text_format == ["int8"]
+    assert contents(directory) == after
+
+
+def test_other_options_make_a_target_again(exported, run, tmp_path, text_format):
+    directory = shutil.copytree(exported.directory, tmp_path / "bundle")
+    export_bundle(run, directory, targets=[INT8, Target("text", "fp16")])
+    again = export_bundle(run, directory, targets=[INT8], options=ExportOptions(seed=7))
+    assert text_format == ["int8", "fp16", "int8"]
+    assert [graph.precision for graph in again.manifest.graphs if graph.format == "text"] == ["fp16", "int8"]
+    assert (directory / "engines" / "here" / "paint.int8.txt").read_text().startswith("7 ")
+    assert sum(record.get("target") == "text int8" for record in again.manifest.parity) == 1
+
+
+def test_a_target_that_fails_leaves_the_others(exported, run, tmp_path, text_format):
+    directory = shutil.copytree(exported.directory, tmp_path / "bundle")
+    export_bundle(run, directory, targets=[INT8])
+    before = contents(directory)
+    failed = export_bundle(run, directory, targets=[INT8], options=ExportOptions(min_psnr=60))
+    assert failed.failures == ((INT8, "the gate is missed"),)
+    assert contents(directory) == before
+    open_bundle(directory)
+
+
+def test_a_missing_package_names_its_extra(exported, run, tmp_path, text_format, monkeypatch):
+    def missing(request: Request) -> Written:
+        raise ModuleNotFoundError("No module named 'coremltools'", name="coremltools")
+
+    monkeypatch.setattr(Format, "load", lambda self: missing)
+    directory = shutil.copytree(exported.directory, tmp_path / "bundle")
+    failures = export_bundle(run, directory, targets=[INT8]).failures
+    assert failures == ((INT8, "coremltools is not installed: pip install 'brushlet[coreml]'"),)
+
+
 def test_a_missed_gate_leaves_nothing(run, tmp_path, monkeypatch):
     def corrupted(graph: StudentGraph) -> onnx.ModelProto:
         model = to_onnx(graph)
@@ -217,7 +308,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_the_old_bundle(run, exported, tmp_
     try:
         fails(tmp_path, r"cannot write .*out/bundle/style.onnx", run)
         with pytest.raises(UserError, match="cannot write"):
-            export_bundle(run, exported.directory)
+            export_bundle(run, exported.directory, force=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(exported.directory) == before
