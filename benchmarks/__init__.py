@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.bench_bundle import Request, bench
+    from benchmarks.bench_bundle import bench
+    from benchmarks.entrants import Request
     from benchmarks.record import Record, RecordError, read_record
 
 _HOMES = {
     "Record": "benchmarks.record",
     "RecordError": "benchmarks.record",
-    "Request": "benchmarks.bench_bundle",
+    "Request": "benchmarks.entrants",
     "bench": "benchmarks.bench_bundle",
     "read_record": "benchmarks.record",
 }

@@ -17,12 +17,52 @@ def bench(
     versus: Annotated[
         str | None, typer.Option("--vs", help="Measure interleaved with: 'teacher' (in torch), or another bundle.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads; one per usable physical core by default.")] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(help="Threads; one per usable physical core by default; may be given again.")
+    ] = None,
     runs: Annotated[int, typer.Option(help="At least this many runs ...")] = 50,
     seconds: Annotated[float, typer.Option(help="... and at least this many seconds, for each row.")] = 5.0,
-    engine: Annotated[str, typer.Option(help="What runs the graphs.")] = "onnxruntime",
+    engine: Annotated[
+        list[str] | None, typer.Option(help="What runs the graphs, onnxruntime by default; may be given again.")
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="Of the graphs, fp32 by default; may be given again.")
+    ] = None,
     teacher_weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="The teacher's weights, as in `distill --weights`.")
+    ] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Measure beside it the published networks whose weights are there.")
+    ] = False,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Of these only this one, such as microast; may be given again.")
+    ] = None,
+    peer_weights: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The folder with the peers' weights; $BRUSHLET_DATA/weights by default."),
+    ] = None,
+    content: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Photos whose held-back part judges the peers' pictures.")
+    ] = None,
+    style: Annotated[str | None, typer.Option(metavar="DIR", help="Paintings for the same.")] = None,
+    pairs: Annotated[int, typer.Option(help="Judge peers on this many held-back pairs; 0 judges nothing.")] = 32,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The peers' losses over latency, .svg or .png; beside the record by default."
+        ),
+    ] = None,
+    budget_ms: Annotated[
+        float | None, typer.Option(help="Exit with 1 when the first row takes longer than this, in milliseconds.")
+    ] = None,
+    percentile: Annotated[float, typer.Option(help="The percentile of the samples that --budget-ms is about.")] = 90.0,
+    part: Annotated[str, typer.Option(help="What --budget-ms is about: end_to_end or model.")] = "end_to_end",
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Exit with 1 when the peak memory is above this, such as 200MB.")
+    ] = None,
+    min_psnr: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 when the bundle's own parity record for the precision is below this, in dB."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
@@ -32,20 +72,39 @@ def bench(
 ) -> None:
     """Measure how fast a bundle is on this machine, and how much memory it takes.
 
+    Several engines and precisions are measured in turns in one process and compared with the first of them.
+
     Example: brushlet bench adain-w025 --size 256 --size 512 --vs teacher
+
+    Example: brushlet bench adain-w025 --engine onnxruntime --engine openvino --precision fp32 --precision int8
+
+    Example: brushlet bench adain-w025 --peers --peer-weights weights/ --content photos/ --style paintings/
+
+    Example: brushlet bench adain-w025 --precision int8 --budget-ms 33 --percentile 90 --max-memory 200MB --min-psnr 35
     """
-    from benchmarks.bench_bundle import Request
+    from benchmarks.budget import Budget, parse_bytes
+    from benchmarks.entrants import Request
+    from benchmarks.peers.request import PeerRequest
     from benchmarks.report_run import run_and_report
 
     request = Request(
         bundle=bundle,
         sizes=tuple(dict.fromkeys(size or [512])),
-        threads=threads,
+        threads=tuple(dict.fromkeys(threads or ())),
         runs=runs,
         seconds=seconds,
-        engine=engine,
+        engines=tuple(dict.fromkeys(engine or ["onnxruntime"])),
+        precisions=tuple(dict.fromkeys(precision or ["fp32"])),
         rival=versus,
         teacher_weights=teacher_weights,
         timeout=timeout,
+        budget=Budget(
+            milliseconds=budget_ms,
+            percentile=percentile,
+            part=part,
+            memory=None if max_memory is None else parse_bytes(max_memory),
+            psnr=min_psnr,
+        ),
+        peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
     )
-    run_and_report(request, output, as_json)
+    run_and_report(request, output, as_json, plot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.measure import Effort
@@ -12,17 +12,19 @@ from benchmarks.measure import Effort
 PARTS = {
     "model": "the paint graph alone, its inputs ready",
     "end_to_end": "picture in memory to picture in memory, the style's code ready",
+    "style": "style picture in memory to its code",
     "both_pictures": "content and style picture in memory to picture in memory",
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to load: a bundle (``source`` is its directory) or a teacher (``source`` is its name)."""
+    """What to load: a bundle (``source`` is its directory), a teacher (its name) or a peer (its prepared JSON file)."""
 
     kind: str
     source: str
     engine: str = "onnxruntime"
+    precision: str = "fp32"
     weights: str | None = None
 
 
@@ -31,7 +33,8 @@ class Job:
     """One measuring process.
 
     ``purpose`` is "start" (load the one target, run it a few times: first run and memory) or "latency" (all targets
-    interleaved). ``parts`` names for each target what to measure, ``efforts`` how long.
+    interleaved); ``parts`` names for each target what to measure, ``efforts`` how long. Or it is "prepare" (peers),
+    "macs" or "judge"; what these need besides is in ``extra``, JSON.
     """
 
     purpose: str
@@ -41,6 +44,7 @@ class Job:
     size: int
     threads: int
     cpus: tuple[int, ...] | None
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -58,4 +62,5 @@ class Job:
             size=data["size"],
             threads=data["threads"],
             cpus=None if data["cpus"] is None else tuple(data["cpus"]),
+            extra=data["extra"],
         )

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.bench_bundle import Request, bench, record_path
+from benchmarks.bench_bundle import bench, record_path
+from benchmarks.budget import require_kept
+from benchmarks.entrants import Request
+from benchmarks.pareto import require_plot_file, write_plot
+from benchmarks.record import Record
 from benchmarks.table import render
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
@@ -15,14 +19,17 @@ from runtime.errors import UserError
 RECORDS = Path("records")
 
 
-def run_and_report(request: Request, output: Path | None, as_json: bool) -> None:
+def run_and_report(request: Request, output: Path | None, as_json: bool, plot: Path | None = None) -> None:
     """Run the benchmark, write its record to ``output`` or into records/, and print a table or the record.
 
+    Where peers were judged, their plot goes to ``plot``, or beside the record.
+
     Everything but the result goes to standard error. Raises UserError as ``bench`` does, and when the record cannot be
-    written, which is found out before the measurement.
+    written, which is found out before the measurement; and BudgetMissed, once all that is done.
     """
     folder = RECORDS if output is None else output.parent
     _require_writable(folder, output)
+    _require_plot(request, plot)
     words = sys.argv[1:]
     command = ["brushlet", *([] if words[:1] == ["bench"] else ["bench"]), *words]
     record = bench(request, command, lambda line: print(line, file=sys.stderr, flush=True))
@@ -34,6 +41,29 @@ def run_and_report(request: Request, output: Path | None, as_json: bool) -> None
         # Piped output has no width of its own; a table that is cut off would be of no use there.
         Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(render(record))
     print(f"record: {path}", file=sys.stderr)
+    if request.peers and request.peers.pairs:
+        _plot(record, plot or path.with_suffix(".svg"))
+    require_kept(record.checks)
+    if record.checks:
+        print(f"within budget: {'; '.join(map(str, record.checks))}", file=sys.stderr)
+
+
+def _require_plot(request: Request, plot: Path | None) -> None:
+    if plot is None:
+        return
+    if request.peers is None or not request.peers.pairs:
+        raise UserError("--plot shows peers beside the bundle: add --peers, and judge them on at least one of --pairs")
+    require_plot_file(plot)
+    _require_writable(plot.parent, plot)
+
+
+def _plot(record: Record, path: Path) -> None:
+    try:
+        write_plot(record, path)
+    except UserError as error:  # the measurement is kept already, and worth more than its plot
+        print(f"no plot: {error}", file=sys.stderr)
+    else:
+        print(f"plot: {path}", file=sys.stderr)
 
 
 def _require_writable(folder: Path, output: Path | None) -> None:

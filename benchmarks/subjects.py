@@ -1,4 +1,4 @@
-"""What is measured: a bundle through the runtime, or a teacher through torch, as callables on the same pictures."""
+"""What is measured, as callables on the same pictures: a bundle, a teacher in torch, or a peer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ def open_subject(target: Target, parts: Sequence[str], size: int, threads: int) 
     content, style = example_picture(size), example_picture(STYLE_SHORT_SIDE, seed=1)
     if target.kind == "teacher":
         return _open_teacher(target, content, style, threads)
+    if target.kind == "peer":
+        return _open_peer(target, parts, content, style, threads)
     return _open_bundle(target, parts, content, style, threads)
 
 
@@ -51,15 +54,16 @@ def example_picture(size: int, seed: int = 0) -> np.ndarray:
 def _open_bundle(
     target: Target, parts: Sequence[str], content: np.ndarray, style: np.ndarray, threads: int
 ) -> LoadedSubject:
-    stylizer = Stylizer.load(target.source, engine=target.engine, threads=threads)
-    for role in ROLES:  # the stylizer would load each at its first use, which is not to be measured as a run
-        stylizer.engine(role)
-    code = stylizer.style(style)
+    stylizer = Stylizer.load(target.source, engine=target.engine, threads=threads, precision=target.precision)
     student = stylizer.student
+    for role in ("paint",) if student.fixed_style else ROLES:
+        stylizer.engine(role)  # it would be loaded at its first use, which is not to be measured as a run
+    code = None if student.fixed_style else stylizer.style(style)
     offers: dict[str, Callable[[], Callable[[], object]]] = {
         "model": lambda: partial(stylizer.engine("paint").run, _paint_feeds(stylizer, content, code)),
         "end_to_end": lambda: partial(stylizer, content, code),
-        "both_pictures": lambda: partial(stylizer, content, style),
+        "style": lambda: partial(stylizer.style, style),
+        "both_pictures": lambda: partial(stylizer, content, None if student.fixed_style else style),
     }
     return LoadedSubject(
         description=f"student {student.architecture}, width {student.width:g}",
@@ -70,11 +74,11 @@ def _open_bundle(
     )
 
 
-def _paint_feeds(stylizer: Stylizer, content: np.ndarray, code: StyleCode) -> dict[str, np.ndarray]:
+def _paint_feeds(stylizer: Stylizer, content: np.ndarray, code: StyleCode | None) -> dict[str, np.ndarray]:
     """The inputs of the paint graph, as `Stylizer.paint` makes them."""
     padded, _ = pad(content, stylizer.student.size_multiple, 0, "edge")
     feeds = {"content": to_tensor(padded)}
-    for index, (scale, shift) in enumerate(stylizer.affine(content, code)):
+    for index, (scale, shift) in enumerate([] if code is None else stylizer.affine(content, code)):
         feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
     return feeds
 
@@ -86,6 +90,46 @@ def _providers(engine: str) -> tuple[str, ...]:
     from runtime.engines.onnxruntime_engine import DEFAULT_PROVIDERS
 
     return DEFAULT_PROVIDERS
+
+
+def _open_peer(
+    target: Target, parts: Sequence[str], content: np.ndarray, style: np.ndarray, threads: int
+) -> LoadedSubject:
+    from benchmarks.peers.prepared import PreparedPeer
+    from benchmarks.peers.run_peer import open_peer
+
+    prepared = PreparedPeer.load(target.source)
+    peer = open_peer(prepared, threads)
+    code = peer.code(style)
+    offers: dict[str, Callable[[], Callable[[], object]]] = {
+        "model": lambda: partial(peer.run, peer.feeds(content, code)),
+        "end_to_end": lambda: partial(peer.paint, content, code),
+        "style": lambda: partial(peer.code, style),
+    }
+    return LoadedSubject(
+        description=prepared.description,
+        engine=target.engine,
+        engine_version=metadata.version("ai-edge-litert" if target.engine == "litert" else target.engine),
+        providers=_providers(target.engine),
+        calls={part: offers[part]() for part in parts},
+    )
+
+
+def open_painter(target: Target, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A bundle or a peer as a function of content and style, uint8 (H, W, 3) each, to a picture of the content's size.
+
+    Raises UserError where it cannot be loaded.
+    """
+    if target.kind == "peer":
+        from benchmarks.peers.prepared import PreparedPeer
+        from benchmarks.peers.run_peer import open_peer
+
+        peer = open_peer(PreparedPeer.load(target.source), threads)
+        return lambda content, style: peer.paint(content, peer.code(style))
+    stylizer = Stylizer.load(target.source, engine=target.engine, threads=threads, precision=target.precision)
+    if stylizer.student.fixed_style:
+        return lambda content, style: stylizer(content)
+    return lambda content, style: stylizer(content, style)
 
 
 def _open_teacher(target: Target, content: np.ndarray, style: np.ndarray, threads: int) -> LoadedSubject:

@@ -8,9 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.job import PARTS
-from benchmarks.record import Ratio, Record, SizeResult, Subject, Timing
+from benchmarks.labels import counted, labels
+from benchmarks.measurements import Ratio, SizeResult, Subject, Timing
+from benchmarks.peer_table import peer_notes, peer_table
+from benchmarks.record import Record
+from benchmarks.wording import heading, short, times
 
-LABELS = {"model": "model only", "end_to_end": "end to end", "both_pictures": "both pictures"}
+LABELS = {"model": "model only", "end_to_end": "end to end", "style": "style alone", "both_pictures": "both pictures"}
 _COLUMNS = ("p50", "±%", "p90", "p99", "fps", "first", "MB", "KB", "ratio")
 _SCORES = {"content": "content loss", "style": "style loss", "ssim": "SSIM to photo", "teacher_psnr": "dB to teacher"}
 _LEGEND = (
@@ -24,22 +28,40 @@ def render(record: Record) -> Group:
 
     It fits into a terminal of 80 columns.
     """
-    with_ratio = any(result.ratios for result in record.results)
-    columns = _COLUMNS if with_ratio else _COLUMNS[:-1]
+    said = [Text(line, style="bold") for line in sentences(record)]
+    warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
+    if record.absent or any(subject.kind == "peer" for subject in record.subjects):
+        body, notes = [peer_table(record)], peer_notes(record)
+    else:
+        body, notes = [_timings(record), *_fidelities(record)], _meanings(record)
+    return Group(
+        Text(title(record), style="bold"), *body, *said, *(Text(line, style="dim") for line in notes), *warnings
+    )
+
+
+def _timings(record: Record) -> Table:
+    names = labels(record.subjects)
+    columns = _COLUMNS if _has_ratio(record) else _COLUMNS[:-1]
     table = Table(box=box.SIMPLE, padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column("", overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for result in record.results:
-        table.add_row(Text(f"{result.width}x{result.height}", style="bold"))
+        table.add_row(Text(heading(record, result), style="bold"))
         for timing in sorted(result.timings, key=lambda timing: (timing.subject, list(PARTS).index(timing.part))):
-            table.add_row(*_row(record, result, timing)[: 1 + len(columns)])
+            table.add_row(*_row(record, names, result, timing)[: 1 + len(columns)])
         table.add_section()
-    lines = [Text(line, style="bold") for line in sentences(record)]
-    lines += [Text(line, style="dim") for line in (*_meanings(record), _LEGEND)]
-    warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
-    fidelity = [scores for scores in map(_fidelity, record.subjects) if scores is not None]
-    return Group(Text(_title(record), style="bold"), table, *fidelity, *lines, *warnings)
+    return table
+
+
+def _has_ratio(record: Record) -> bool:
+    return any(result.ratios for result in record.results)
+
+
+def _fidelities(record: Record) -> list[Table]:
+    """Once for each bundle, however many engines and precisions ran it."""
+    bundles = {subject.manifest_sha256: subject for subject in record.subjects}
+    return [scores for subject in bundles.values() if (scores := _fidelity(subject))]
 
 
 def _fidelity(subject: Subject) -> Table | None:
@@ -54,66 +76,67 @@ def _fidelity(subject: Subject) -> Table | None:
         table.add_column(name, justify="right" if table.columns else "left")
     for name, values in scores.items():
         numbers = [values.get(key) if isinstance(values, dict) else None for key in _SCORES]
-        table.add_row(f" {name}", *(_short(n) if isinstance(n, (int, float)) else "" for n in numbers))
+        table.add_row(f" {name}", *(short(n) if isinstance(n, (int, float)) else "" for n in numbers))
     return table
 
 
 def sentences(record: Record) -> list[str]:
-    """One sentence for each ratio of the record."""
-    return [_sentence(record, result, ratio) for result in record.results for ratio in result.ratios]
-
-
-def _title(record: Record) -> str:
-    machine = record.environment.get("machine", {})
-    threads = "1 thread" if record.settings.threads == 1 else f"{record.settings.threads} threads"
-    engines = ", ".join(dict.fromkeys(f"{s.engine} {s.engine_version}" for s in record.subjects))
-    return f"{record.subjects[0].name} on {machine.get('name', 'an unknown machine')}: {threads}, {engines}"
-
-
-def _row(record: Record, result: SizeResult, timing: Timing) -> list[str]:
-    subject = record.subjects[timing.subject]
-    p50, p90, p99 = timing.percentiles_ms
-    start = next((start for start in result.starts if start.subject == timing.subject), None)
-    # Memory, files and the first run are those of the whole subject: shown once, where all of it runs.
-    whole = timing.part == ("both_pictures" if subject.kind == "teacher" else "end_to_end")
-    ratio = next((r for r in result.ratios if (r.slower, r.part) == (timing.subject, timing.part)), None)
-    name = f"{subject.name}, " if len(record.subjects) > 1 else ""
+    """One sentence for each ratio of the record; of several rivals, for what they do from picture to picture."""
+    names, several = labels(record.subjects), len(record.subjects) > 2
     return [
-        f" {name}{LABELS[timing.part]}",
-        _short(p50),
-        f"{50 * (timing.high_ms - timing.low_ms) / p50:.1f}",
-        _short(p90),
-        _short(p99),
-        _short(timing.pictures_per_second),
-        _short(start.first_ms) if whole and start else "",
-        f"{start.peak_bytes / 1e6:.0f}" if whole and start and start.peak_bytes else "",
-        f"{subject.graph_bytes / 1000:.0f}" if whole and subject.graph_bytes else "",
-        f"{_times(ratio.value)}x" if ratio else "",
+        _sentence(record, names, result, ratio)
+        for result in record.results
+        for ratio in result.ratios
+        if not several or ratio.part in ("end_to_end", "both_pictures")
     ]
 
 
-def _sentence(record: Record, result: SizeResult, ratio: Ratio) -> str:
-    faster, slower = record.subjects[ratio.faster].name, record.subjects[ratio.slower].name
+def title(record: Record) -> str:
+    """Bundle, machine, threads and engines, in one line."""
+    machine = record.environment.get("machine", {})
+    threads = ", ".join(counted(number) for number in record.settings.threads)
+    # What follows the first hyphen of OpenVINO's version names its build.
+    engines = ", ".join(dict.fromkeys(f"{s.engine} {s.engine_version.split('-')[0]}" for s in record.subjects))
+    return f"{record.subjects[0].name} on {machine.get('name', 'an unknown machine')}: {threads}, {engines}"
+
+
+def _row(record: Record, names: list[str], result: SizeResult, timing: Timing) -> list[str]:
+    subject = record.subjects[timing.subject]
+    p50, p90, p99 = timing.percentiles_ms
+    start = result.start(timing.subject)
+    # Memory, files and the first run are those of the whole subject: shown once, where all of it runs.
+    whole = timing.part == ("both_pictures" if subject.kind == "teacher" else "end_to_end")
+    ratio = next((r for r in result.ratios if (r.slower, r.part) == (timing.subject, timing.part)), None)
+    name = f"{names[timing.subject]}, " if len(record.subjects) > 1 else ""
+    return [
+        f" {name}{LABELS[timing.part]}",
+        short(p50),
+        f"{50 * (timing.high_ms - timing.low_ms) / p50:.1f}",
+        short(p90),
+        short(p99),
+        short(timing.pictures_per_second),
+        short(start.first_ms) if whole and start else "",
+        f"{start.peak_bytes / 1e6:.0f}" if whole and start and start.peak_bytes else "",
+        f"{subject.graph_bytes / 1000:.0f}" if whole and subject.graph_bytes else "",
+        f"{times(ratio.value)}x" if ratio else "",
+    ]
+
+
+def _sentence(record: Record, names: list[str], result: SizeResult, ratio: Ratio) -> str:
+    faster, slower = names[ratio.faster], names[ratio.slower]
     value, low, high = ratio.value, ratio.low, ratio.high
     if value < 1:
         faster, slower = slower, faster
         value, low, high = 1 / value, 1 / high, 1 / low
-    at = f"at {result.width}x{result.height}, {LABELS[ratio.part]}"
-    bounds = f"95 % interval {_times(low)} to {_times(high)}"
+    at = f"at {heading(record, result)}, {LABELS[ratio.part]}"
+    bounds = f"95 % interval {times(low)} to {times(high)}"
     if round(low, 2) <= 1:
         return f"{faster} and {slower} cannot be told apart {at} ({bounds})"
-    return f"{faster} is {_times(value)} times as fast as {slower} {at} ({bounds})"
+    return f"{faster} is {times(value)} times as fast as {slower} {at} ({bounds})"
 
 
 def _meanings(record: Record) -> list[str]:
     parts = {timing.part for result in record.results for timing in result.timings}
-    return [f"{LABELS[part]}: {meaning}" for part, meaning in PARTS.items() if part in parts]
-
-
-def _short(number: float) -> str:
-    """Three significant digits, without an exponent."""
-    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def _times(number: float) -> str:
-    return f"{number:.2f}" if number < 10 else f"{number:.1f}" if number < 100 else f"{number:.0f}"
+    meanings = [f"{LABELS[part]}: {meaning}" for part, meaning in PARTS.items() if part in parts]
+    ratio = f"; ratio: p50 over that of {labels(record.subjects)[0]}" if _has_ratio(record) else ""
+    return [*meanings, _LEGEND + ratio]

@@ -35,7 +35,7 @@ SECONDS_FOR_MEMORY = 10.0
 def run_job(job: Job) -> dict[str, Any]:
     """Measure, in this process. Raises UserError for what the user can put right."""
     _pin(job.cpus)
-    return _measure_start(job) if job.purpose == "start" else _measure_latency(job)
+    return _PURPOSES[job.purpose](job)
 
 
 def _measure_start(job: Job) -> dict[str, Any]:
@@ -81,6 +81,34 @@ def _measure_latency(job: Job) -> dict[str, Any]:
     series = measure(tasks)
     stolen = load_between(host, before, read_ticks(host)).stolen
     return {"series": [_series_to_json(each) for each in series], "stolen": stolen}
+
+
+def _prepare(job: Job) -> dict[str, Any]:
+    from benchmarks.peers.prepare import prepare_job
+
+    return prepare_job(job)
+
+
+def _count_macs(job: Job) -> dict[str, Any]:
+    from benchmarks.count_macs import count_job
+
+    return count_job(job)
+
+
+def _judge(job: Job) -> dict[str, Any]:
+    from benchmarks.judged import judge_job
+
+    return judge_job(job)
+
+
+#: Each loads only what it needs: what a process has loaded counts as its memory.
+_PURPOSES = {
+    "start": _measure_start,
+    "latency": _measure_latency,
+    "prepare": _prepare,
+    "macs": _count_macs,
+    "judge": _judge,
+}
 
 
 def _series_to_json(series: Series) -> dict[str, Any]:

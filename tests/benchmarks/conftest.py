@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import Record, Request, bench
+from runtime.bundle import open_bundle
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -17,6 +20,25 @@ from tests.tiny_bundle import make_tiny_bundle
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small bundle that runs in a fraction of a millisecond."""
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small bundle with a second painter that goes by the name of int8, and what its export measured of both."""
+    directory = make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "quantised")
+    manifest = open_bundle(directory).manifest
+    paint = next(graph for graph in manifest.graphs if graph.role == "paint")
+    shutil.copy(directory / "paint.onnx", directory / "paint.int8.onnx")
+    graphs = (*manifest.graphs, replace(paint, precision="int8", file="paint.int8.onnx"))
+    parity = (
+        {"role": "paint", "precision": "fp32", "format": "onnx", "psnr": 120.5},
+        {"role": "paint", "precision": "int8", "format": "onnx", "psnr": 36.2},
+        {"role": "picture", "precision": "int8", "format": "onnx", "psnr": 38.4},
+        {"role": "style", "precision": "int8", "format": "onnx", "psnr": 20.0},
+        {"role": "paint", "precision": "int8", "format": "coreml", "psnr": 33.0},
+    )
+    replace(manifest, graphs=graphs, parity=parity).write(directory)
+    return directory
 
 
 def workers_of(parent: int) -> list[int]:
@@ -66,5 +88,5 @@ def is_alive() -> Callable[[int], bool]:
 def record(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A real record: two sizes, against another bundle, few runs."""
     other = make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "other", name="other")
-    request = Request(str(tiny), sizes=(32, 64), threads=1, runs=6, seconds=0.02, rival=str(other))
+    request = Request(str(tiny), sizes=(32, 64), threads=(1,), runs=6, seconds=0.02, rival=str(other))
     return bench(request, ["brushlet", "bench", "tiny"])

@@ -11,14 +11,25 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import onnx
 import pytest
 
 from benchmarks import Request, bench, bench_bundle, subjects
 from benchmarks.bench_bundle import record_path
+from benchmarks.entrants import RIVAL_SECONDS, find_entrants, graphs_run, teacher_name
 from benchmarks.job import Job, Target
 from devices import Host, Load, describe_this_machine
 from runtime import Stylizer, UserError
-from runtime.bundle import sha256_of
+from runtime.bundle import (
+    BundleError,
+    Graph,
+    Manifest,
+    StudentInfo,
+    TensorSpec,
+    digest_of,
+    open_bundle,
+    sha256_of,
+)
 
 QUIET = Load(cpus=2, busy=0.0, stolen=0.0, load_average=0.0)
 
@@ -79,8 +90,10 @@ def test_memory_is_that_of_a_process_with_one_subject(record):
 
 
 def test_settings_and_environment(record):
-    assert (record.settings.threads, record.settings.runs, record.settings.seconds) == (1, 6, 0.02)
-    assert record.settings.cpus is None or len(record.settings.cpus) == 1
+    assert (record.settings.threads, record.settings.runs, record.settings.seconds) == ((1,), 6, 0.02)
+    for result in record.results:
+        assert result.threads == 1
+        assert result.cpus is None or len(result.cpus) == 1
     assert record.environment["machine"] == describe_this_machine().to_json()
     assert record.environment["packages"]["numpy"] == np.__version__
     assert record.environment["load_before"]["cpus"] >= 1
@@ -110,16 +123,16 @@ def quick(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
 
 
 def test_default_threads_are_this_machines_cores(quick):
-    assert bench(quick).settings.threads == describe_this_machine().default_threads
+    assert bench(quick).settings.threads == (describe_this_machine().default_threads,)
 
 
 def test_busy_machine_is_told_and_recorded(quick, monkeypatch):
     busy = Load(cpus=2, busy=0.9, stolen=0.0, load_average=3.0)
     monkeypatch.setattr(bench_bundle, "measure_load", lambda: busy)
     told = []
-    record = bench(quick, tell=told.append)
+    record = bench(replace(quick, threads=(1,)), tell=told.append)
     line = "other work keeps 1.8 of 2 CPUs busy: measure again on a quiet machine"
-    assert told == [f"warning: {line}", "measuring tiny at 32x32"]
+    assert told == [f"warning: {line}", "measuring tiny at 32x32, 1 thread"]
     assert record.warnings == (line,)
     assert record.environment["load_before"] == busy.to_json()
 
@@ -136,16 +149,16 @@ def test_doubts_are_recorded(quick, monkeypatch):
         return {**answer, "stolen": 0.25}
 
     monkeypatch.setattr(bench_bundle, "run_isolated", doubtful)
-    assert bench(quick).warnings == (
-        "tiny, end_to_end at 32x32: the warm-up never became steady",
-        "tiny, model at 32x32: only 7 runs, since each takes long",
-        "at 32x32: the hypervisor gave 25% of the machine's time to others meanwhile",
+    assert bench(replace(quick, threads=(1,))).warnings == (
+        "tiny, end_to_end at 32x32, 1 thread: the warm-up never became steady",
+        "tiny, model at 32x32, 1 thread: only 7 runs, since each takes long",
+        "at 32x32, 1 thread: the hypervisor gave 25% of the machine's time to others meanwhile",
     )
 
 
 def test_a_system_that_does_not_pin_has_no_cpus(quick, monkeypatch):
     monkeypatch.setattr(bench_bundle, "Host", lambda: Host(allowed_cpus=None))
-    assert bench(replace(quick, threads=1)).settings.cpus is None
+    assert bench(replace(quick, threads=(1,))).results[0].cpus is None
 
 
 def test_a_bundle_against_itself_has_two_names(quick):
@@ -154,18 +167,137 @@ def test_a_bundle_against_itself_has_two_names(quick):
     assert [ratio.value for ratio in record.results[0].ratios] == [1.1, 1.1]
 
 
+def fixed_style_bundle(directory: Path) -> Path:
+    """A student with one style folded in: the picture's colours, inverted."""
+    content, picture = (TensorSpec(name, (1, 3, "H", "W")) for name in ("content", "picture"))
+    infos = [
+        onnx.helper.make_tensor_value_info(spec.name, onnx.TensorProto.FLOAT, spec.shape) for spec in (content, picture)
+    ]
+    one = onnx.numpy_helper.from_array(np.array(1, np.float32), "one")
+    nodes = [onnx.helper.make_node("Sub", ["one", "content"], ["picture"])]
+    graph = onnx.helper.make_graph(nodes, "paint", infos[:1], infos[1:], [one])
+    directory.mkdir()
+    path = directory / "paint.onnx"
+    opset = onnx.helper.make_opsetid("", 17)
+    path.write_bytes(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString())
+    entry = Graph("paint", "fp32", "onnx", path.name, *digest_of(path), (content,), (picture,))
+    Manifest("negative", StudentInfo("frozen", 0.25, 4, 4, 256, {"paint": 1}, ()), (entry,)).write(directory)
+    return directory
+
+
+BOTH = {"engines": ("onnxruntime", "openvino"), "precisions": ("fp32", "int8")}
+
+
+def test_every_engine_in_every_precision_takes_part(quick, quantised):
+    record = bench(replace(quick, bundle=str(quantised), **BOTH, sizes=(32, 48), threads=(1, 2)))
+    combinations = [(subject.name, subject.precision) for subject in record.subjects]
+    assert combinations == [("tiny", "fp32"), ("tiny", "int8")] * 2
+    assert [[graph.file for graph in subject.graphs] for subject in record.subjects] == [
+        ["style.onnx", "measure.onnx", "paint.onnx"],
+        ["style.onnx", "measure.onnx", "paint.int8.onnx"],
+    ] * 2
+    assert [(result.width, result.threads) for result in record.results] == [(32, 1), (48, 1), (32, 2), (48, 2)]
+    for result in record.results:
+        assert {(ratio.slower, ratio.faster, ratio.part) for ratio in result.ratios} == {
+            (rival, 0, part) for rival in (1, 2, 3) for part in ("model", "end_to_end")
+        }
+        assert [ratio.value for ratio in result.ratios if ratio.part == "model"] == [1.1, 1.2, 1.3]
+    assert record.warnings == ()
+
+
+def test_all_combinations_share_one_process(quick, quantised, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(bench_bundle, "run_isolated", lambda job, timeout: jobs.append(job) or canned(job, timeout))
+    bench(replace(quick, bundle=str(quantised), **BOTH))
+    (latency,) = [job for job in jobs if job.purpose == "latency"]
+    assert [(target.engine, target.precision) for target in latency.targets] == [
+        ("onnxruntime", "fp32"),
+        ("onnxruntime", "int8"),
+        ("openvino", "fp32"),
+        ("openvino", "int8"),
+    ]
+
+
+def test_a_rival_bundle_runs_in_the_same_combinations(quick, quantised, tiny):
+    entrants, left_out = find_entrants(replace(quick, bundle=str(quantised), rival=str(tiny), **BOTH))
+    rival = f"tiny ({tiny})"
+    assert [(each.name, each.engine, each.precision) for each in entrants[4:]] == [
+        (rival, "onnxruntime", "fp32"),
+        (rival, "openvino", "fp32"),
+    ]
+    assert left_out == [
+        f"{rival} holds no int8 painter for onnxruntime: left out",
+        f"{rival} holds no int8 painter for openvino: left out",
+    ]
+
+
+def test_what_a_bundle_lacks_is_told_and_recorded(quick):
+    told = []
+    record = bench(replace(quick, precisions=("fp32", "int8")), tell=told.append)
+    line = "tiny holds no int8 painter for onnxruntime: left out"
+    assert [subject.precision for subject in record.subjects] == ["fp32"]
+    assert told[0] == f"warning: {line}"
+    assert record.warnings == (line,)
+
+
+@pytest.mark.parametrize(
+    ("precisions", "said"),
+    [
+        (("int8",), "holds no paint graph as int8 onnx (it holds style fp32 onnx, "),
+        (("int8", "fp16"), "holds no painter in int8 or fp16 for onnxruntime"),
+    ],
+)
+def test_nothing_left_to_measure(quick, precisions, said):
+    with pytest.raises(BundleError) as caught:
+        bench(replace(quick, precisions=precisions))
+    assert said in str(caught.value)
+
+
+def test_two_engines_and_precisions_measured_for_real(quantised):
+    pytest.importorskip("openvino")
+    record = bench(Request(str(quantised), sizes=(32,), threads=(1,), runs=3, seconds=0.0, **BOTH))
+    assert [(subject.engine, subject.precision) for subject in record.subjects] == [
+        ("onnxruntime", "fp32"),
+        ("onnxruntime", "int8"),
+        ("openvino", "fp32"),
+        ("openvino", "int8"),
+    ]
+    assert all(subject.engine_version[0].isdigit() for subject in record.subjects)
+    for timing in record.results[0].timings:
+        assert len(timing.samples_ms) >= 3
+
+
+def test_both_engines_paint_the_same_picture(quantised):
+    pytest.importorskip("openvino")
+    pictures = []
+    for engine, precision in (("onnxruntime", "fp32"), ("openvino", "int8")):
+        target = Target("bundle", str(quantised), engine, precision)
+        pictures.append(subjects.open_subject(target, ("end_to_end",), 40, 1).calls["end_to_end"]())
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 1
+
+
+def test_a_student_with_its_style_folded_in_is_measured_without_one(tmp_path):
+    frozen = fixed_style_bundle(tmp_path / "frozen")
+    parts = ("model", "end_to_end", "both_pictures")
+    loaded = subjects.open_subject(Target("bundle", str(frozen)), parts, 20, 1)
+    wanted = 255 - subjects.example_picture(20)
+    assert np.array_equal(loaded.calls["end_to_end"](), wanted)
+    assert np.array_equal(loaded.calls["both_pictures"](), wanted)
+    assert [graph.role for graph in graphs_run(open_bundle(frozen), "onnxruntime", "fp32")] == ["paint"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"bundle": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
         ({"rival": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
-        ({"engine": "onnxruntme"}, "there is no engine 'onnxruntme': did you mean 'onnxruntime'"),
+        ({"engines": ("onnxruntime", "onnxruntme")}, "there is no engine 'onnxruntme': did you mean 'onnxruntime'"),
         ({"sizes": ()}, "there is no size to measure"),
         ({"sizes": (0,)}, "--size must be from 16 to 4123 pixels, not 0"),
         ({"sizes": (512, -512)}, "--size must be from 16 to 4123 pixels, not -512"),
         ({"sizes": (10**9,)}, "--size must be from 16 to 4123 pixels, not 1000000000"),
-        ({"threads": 0}, "--threads: 0 threads do not fit this machine: choose 1 to"),
-        ({"threads": 9999}, "--threads: 9999 threads do not fit this machine: choose 1 to"),
+        ({"threads": (0,)}, "--threads: 0 threads do not fit this machine: choose 1 to"),
+        ({"threads": (1, 9999)}, "--threads: 9999 threads do not fit this machine: choose 1 to"),
         ({"runs": 0}, "--runs must be from 1 to 10000, not 0"),
         ({"seconds": -1.0}, "--seconds must be from 0 to 10000, not -1"),
         ({"seconds": float("nan")}, "--seconds must be from 0 to 10000, not nan"),
@@ -189,17 +321,17 @@ def test_requests_that_cannot_be(quick, monkeypatch, change, said):
     ],
 )
 def test_teacher_of_the_bundle(tiny, provenance, name):
-    opened = bench_bundle.open_bundle(tiny)
+    opened = open_bundle(tiny)
     opened = replace(opened, manifest=replace(opened.manifest, provenance=provenance))
-    assert bench_bundle._teacher_name(opened) == name
+    assert teacher_name(opened) == name
 
 
 def test_against_the_teacher_both_do_the_same_work(quick):
-    own, rival = bench_bundle._entrants(replace(quick, rival="teacher", teacher_weights="weights.pth"))
+    (own, rival), _ = find_entrants(replace(quick, rival="teacher", teacher_weights="weights.pth"))
     assert own.parts == ("end_to_end", "model", "both_pictures")
     assert rival.parts == ("both_pictures",)
-    assert rival.target == Target("teacher", "none", "torch", str(Path("weights.pth").absolute()))
-    assert (own.effort.budget, rival.effort.budget) == (None, bench_bundle.RIVAL_SECONDS)
+    assert rival.target == Target("teacher", "none", "torch", weights=str(Path("weights.pth").absolute()))
+    assert (own.effort.budget, rival.effort.budget) == (None, RIVAL_SECONDS)
 
 
 def test_a_teacher_gets_the_same_pictures(monkeypatch):
@@ -213,7 +345,7 @@ def test_a_teacher_gets_the_same_pictures(monkeypatch):
     runner = ModuleType("export.teacher_runner")
     runner.teacher_callable = teacher_callable
     monkeypatch.setitem(sys.modules, "export.teacher_runner", runner)
-    target = Target("teacher", "adain", "torch", "/weights.pth")
+    target = Target("teacher", "adain", "torch", weights="/weights.pth")
     loaded = subjects.open_subject(target, ("both_pictures",), 48, 2)
     loaded.calls["both_pictures"]()
     assert seen["asked"] == ("adain", Path("/weights.pth"), 48, 2)
@@ -228,7 +360,7 @@ def test_real_teacher_interleaved_with_the_student(tiny, tmp_path):
     manifest = json.loads((taught / "manifest.json").read_text())
     manifest["provenance"]["teacher"] = {"name": "adain"}
     (taught / "manifest.json").write_text(json.dumps(manifest))
-    record = bench(Request(str(taught), sizes=(32,), threads=1, runs=2, seconds=0.0, rival="teacher"))
+    record = bench(Request(str(taught), sizes=(32,), threads=(1,), runs=2, seconds=0.0, rival="teacher"))
     own, teacher = record.subjects
     assert (teacher.kind, teacher.name, teacher.engine, teacher.graphs) == ("teacher", "teacher adain", "torch", ())
     (ratio,) = record.results[0].ratios

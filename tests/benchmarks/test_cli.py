@@ -28,7 +28,7 @@ def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 
 def run(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
     process = start(folder, *arguments)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=280)
     return process.returncode, out, err
 
 
@@ -63,6 +63,38 @@ def test_help_has_an_example(tmp_path):
     assert "brushlet bench adain-w025 --size 256 --size 512 --vs teacher" in " ".join(out.split())
 
 
+def test_two_engines_and_precisions(quantised, tmp_path):
+    pytest.importorskip("openvino")
+    asked = ("--engine", "onnxruntime", "--engine", "openvino", "--precision", "fp32", "--precision", "int8")
+    status, out, err = run(tmp_path, quantised, *QUICK, *asked, "-o", "r.json")
+    assert status == 0, err
+    for engine in ("onnxruntime", "openvino"):
+        for precision in ("fp32", "int8"):
+            assert f"{engine} {precision}, end to end" in out
+    assert len(read_record(tmp_path / "r.json").subjects) == 4
+
+
+def test_a_budget_that_is_kept(quantised, tmp_path):
+    limits = ("--budget-ms", "60000", "--max-memory", "2GB", "--min-psnr", "35")
+    status, out, err = run(tmp_path, quantised, *QUICK, "--precision", "int8", *limits, "-o", "r.json")
+    assert status == 0, err
+    said = err.splitlines()[-1]
+    assert said.startswith("within budget: p90 end to end at 32x32 with 1 thread is ")
+    assert said.endswith("PSNR in the bundle's own parity record is 36.2 dB (at least 35 dB)")
+    assert all(check.met for check in read_record(tmp_path / "r.json").checks)
+
+
+def test_a_budget_that_is_missed_shows_the_table_and_fails(quantised, tmp_path):
+    limits = ("--budget-ms", "60000", "--part", "model", "--min-psnr", "37.5")
+    status, out, err = run(tmp_path, quantised, *QUICK, "--precision", "int8", *limits, "-o", "r.json")
+    assert status == 1
+    assert "end to end" in out
+    assert errors(err) == [
+        "error: over budget: PSNR in the bundle's own parity record is 36.2 dB, 1.3 dB (3.5 %) below 37.5 dB"
+    ]
+    assert [check.met for check in read_record(tmp_path / "r.json").checks] == [True, False]
+
+
 @pytest.fixture
 def damaged(tiny: Path, tmp_path: Path) -> Path:
     copy = shutil.copytree(tiny, tmp_path / "damaged")
@@ -83,6 +115,11 @@ def test_wrong_hash(damaged, tmp_path):
     [
         (("nowhere",), "error: there is no bundle or shipped student 'nowhere'"),
         (("TINY", "--engine", "warp"), "error: there is no engine 'warp'"),
+        (("TINY", "--precision", "int8"), "error: TINY holds no paint graph as int8 onnx (it holds style fp32 onnx"),
+        (("TINY", "--min-psnr", "35"), "error: --min-psnr: TINY has no parity record of its fp32 onnx painter"),
+        (("TINY", "--max-memory", "lots"), "error: --max-memory must be a size such as 200MB"),
+        (("TINY", "--budget-ms", "-1"), "error: --budget-ms must be above 0, not -1"),
+        (("TINY", "--budget-ms", "1", "--part", "style"), "error: --part must be end_to_end or model"),
         (("TINY", "--size", "-5"), "error: --size must be from 16 to 4123 pixels, not -5"),
         (("TINY", "-o", "file/record.json"), "error: cannot make the folder file"),
         (("TINY", "-o", "."), "error: cannot write .: it is not a file"),
@@ -94,7 +131,7 @@ def test_one_clear_line_and_a_status(tiny, tmp_path, arguments, said):
     status, out, err = run(tmp_path, *(str(tiny) if word == "TINY" else word for word in arguments))
     assert (status, out) == (1, "")
     (line,) = errors(err)
-    assert line.startswith(said)
+    assert line.startswith(said.replace("TINY", str(tiny)))
     assert "Traceback" not in err
     assert time.monotonic() - begin < 15, "found out before measuring"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import Record, RecordError, read_record
-from benchmarks.record import Settings, SizeResult, Start, Subject, Timing
+from benchmarks.measurements import Settings, SizeResult, Start, Subject, Timing
 from benchmarks.statistics import median_interval
 from runtime import UserError
 
@@ -41,18 +42,48 @@ def timing(samples: list[float]) -> Timing:
     cpus=st.none() | st.lists(st.integers(0, 63), min_size=1, max_size=4).map(tuple),
     peak=st.none() | st.integers(0, 2**40),
     stolen=st.none() | st.floats(0, 1),
+    macs=st.none() | st.integers(0, 2**50),
 )
-def test_any_record_round_trips(samples, threads, cpus, peak, stolen):
+def test_any_record_round_trips(samples, threads, cpus, peak, stolen, macs):
+    start = Start(0, 1.0, 2.0, None, peak)
+    result = SizeResult(64, 48, threads, cpus, (start,), (timing(samples),), (), stolen, (macs,))
     record = Record(
         created="2026-01-31T12:00:00Z",
         command=("brushlet", "bench", "fotos/Kühe [1, 2].jpg"),
-        settings=Settings(threads, cpus, 50, 5.0),
+        settings=Settings((threads,), 50, 5.0),
         subjects=(Subject("teacher", "adain", "AdaIN", "torch", "2.13", ("CPU",), None, ()),),
-        results=(SizeResult(64, 48, (Start(0, 1.0, 2.0, None, peak),), (timing(samples),), (), stolen),),
+        results=(result,),
         environment={"machine": {"name": "x"}},
         warnings=("it is [ 1,  2 ] o'clock",),
     )
     assert Record.from_json(json.loads(record.to_text())) == record
+
+
+OLD = Path(__file__).with_name("record_of_schema_1.json")
+
+
+def test_a_record_of_schema_1_is_still_read():
+    record = read_record(OLD)
+    assert record.settings == Settings((1,), 5, 0.0)
+    assert [(result.threads, result.cpus) for result in record.results] == [(1, (0,))]
+    assert [(subject.name, subject.precision) for subject in record.subjects] == [("tiny", "fp32"), ("other", "fp32")]
+    assert Record.from_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.pop("settings"), "'settings' is missing"),
+        (lambda d: d["settings"].pop("cpus"), "'cpus' is missing"),
+        (lambda d: d["settings"].update(threads="1"), "'threads' must be"),
+        (lambda d: d.update(results=[3]), "must be a JSON object"),
+    ],
+)
+def test_a_record_of_schema_1_that_is_wrong_is_refused(change, said):
+    data = json.loads(OLD.read_text())
+    change(data)
+    with pytest.raises(RecordError, match=said):
+        Record.from_json(data)
 
 
 def edited(record: Record, change) -> dict:
@@ -68,7 +99,7 @@ def first_timing(data: dict) -> dict:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(schema=2), "has schema 2, not 1"),
+        (lambda d: d.update(schema=3), "has schema 3, not 2"),
         (lambda d: d.update(kind="predicted"), "'kind' must be one of measured"),
         (lambda d: d.pop("subjects"), "'subjects' is missing"),
         (lambda d: d.update(created="yesterday"), "'created' must be a UTC time"),
@@ -77,9 +108,12 @@ def first_timing(data: dict) -> dict:
         (lambda d: d["results"][0].update(width=0), "'width' must be a whole number from 1"),
         (lambda d: d["results"][0].update(stolen=2), "'stolen' must be a number from 0 to 1"),
         (lambda d: d["results"][0].pop("stolen"), "'stolen' is missing"),
-        (lambda d: d["settings"].update(threads=True), "'threads' must be a whole number"),
-        (lambda d: d["settings"].update(cpus=["0"]), "'cpus' must be a list of at least one number"),
-        (lambda d: d["subjects"][0].update(kind="phone"), "'kind' must be one of bundle, teacher"),
+        (lambda d: d["settings"].update(threads=[True]), "'threads' must be a list of at least one number"),
+        (lambda d: d["results"][0].update(threads=True), "'threads' must be a whole number"),
+        (lambda d: d["results"][0].update(cpus=["0"]), "'cpus' must be a list of at least one number"),
+        (lambda d: d["results"][0].update(macs=[1]), "'macs' must have one entry for each of the 2 subjects"),
+        (lambda d: d["results"][0].update(macs=[1, -1]), "'macs' must hold whole numbers from 0 and nulls"),
+        (lambda d: d["subjects"][0].update(kind="phone"), "'kind' must be one of bundle, teacher, peer"),
         (lambda d: first_timing(d).update(subject=2), "'subject' must be a whole number from 0 to 1"),
         (lambda d: first_timing(d).update(part="half"), "'part' must be one of model"),
         (lambda d: first_timing(d).update(samples_ms=[]), "'samples_ms' must be a list of at least one number"),

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import Record
-from benchmarks.record import Ratio, Subject, Timing
+from benchmarks.measurements import Ratio, SizeResult, Subject, Timing
 from benchmarks.table import render, sentences
 
 
@@ -45,6 +45,46 @@ def test_title_says_where_and_how(record):
     title = shown(record).splitlines()[0]
     machine = record.environment["machine"]["name"]
     assert title.startswith(f"tiny on {machine}: 1 thread, onnxruntime ")
+
+
+def matrix(record: Record) -> Record:
+    """Two engines in two precisions with one and two threads, the other figures as they are."""
+    engines = [("onnxruntime", "1.32.0"), ("openvino", "2026.4.1-22982-e213a1")]
+    subjects = [
+        replace(record.subjects[0], engine=engine, engine_version=version, precision=precision)
+        for engine, version in engines
+        for precision in ("fp32", "int8")
+    ]
+    own = record.results[0].timing(0, "end_to_end")
+    timings = tuple(replace(own, subject=number, part=part) for number in range(4) for part in ("end_to_end", "model"))
+    ratios = tuple(Ratio(part, number, 0, 0.5, 0.4, 0.6) for number in (1, 2, 3) for part in ("end_to_end", "model"))
+
+    def result(threads: int) -> SizeResult:
+        return replace(record.results[0], threads=threads, timings=timings, ratios=ratios)
+
+    settings = replace(record.settings, threads=(1, 2))
+    return replace(record, subjects=tuple(subjects), settings=settings, results=(result(1), result(2)))
+
+
+def test_engine_and_precision_name_the_rows_where_they_differ(record):
+    text = shown(matrix(record), 100)
+    assert "tiny on" in text.splitlines()[0]
+    assert "1 thread, 2 threads, onnxruntime 1.32.0, openvino 2026.4.1" in " ".join(text.split())
+    assert text.count("openvino int8, end to end") == 2
+    row = next(line for line in text.splitlines() if "onnxruntime int8, model only" in line)
+    assert row.split()[-1] == "0.50x"
+    assert [line.strip() for line in text.splitlines() if "32x32, 1 thread" in line][0] == "32x32, 1 thread"
+    assert "32x32, 2 threads" in text
+    assert "ratio: p50 over that of onnxruntime fp32" in " ".join(text.split())
+
+
+def test_of_several_rivals_only_the_whole_way_is_told_in_words(record):
+    said = sentences(matrix(record))
+    assert len(said) == 6
+    assert said[0] == (
+        "onnxruntime int8 is 2.00 times as fast as onnxruntime fp32 at 32x32, 1 thread, end to end "
+        "(95 % interval 1.67 to 2.50)"
+    )
 
 
 def test_fits_a_terminal_of_80_columns(record):

@@ -1,0 +1,96 @@
+"""What pictures score on held-back pairs: the part of a record, and the job that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measurements import Raw, objects, unless_null
+from runtime.errors import UserError
+from runtime.json_fields import Fields
+
+if TYPE_CHECKING:
+    from benchmarks.job import Job
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the pairs.
+
+    Attributes:
+        content: the judge's squared error of relu4_1 against the photo; lower is better.
+        style: of means and deviations of relu1_1 to relu4_1 against the painting; lower is better. None for a subject
+            with one style of its own, which was not asked for the painting's.
+        ssim: structural similarity to the photo.
+    """
+
+    subject: int
+    content: float
+    style: float | None
+    ssim: float
+
+    @classmethod
+    def read(cls, fields: Fields, raw: Raw, subjects: int) -> Score:
+        return cls(
+            subject=fields.integer("subject", 0, subjects - 1),
+            content=fields.number("content", 0, 1e12),
+            style=unless_null(raw, "style", lambda name: fields.number(name, 0, 1e12)),
+            ssim=fields.number("ssim", -1, 1),
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores of all subjects on the same pairs.
+
+    Attributes:
+        judge: the network that judged: "vgg19", or "compact" for the one that ships.
+        size: side of the square pictures, in pixels.
+        content, style: where the photos and paintings come from.
+        photo_style: style loss of the photos themselves.
+    """
+
+    judge: str
+    pairs: int
+    size: int
+    content: str
+    style: str
+    photo_style: float
+    scores: tuple[Score, ...]
+
+    def score(self, subject: int) -> Score | None:
+        """Of that subject, or None where it was not judged."""
+        return next((score for score in self.scores if score.subject == subject), None)
+
+    @classmethod
+    def read(cls, fields: Fields, subjects: int) -> Judged:
+        return cls(
+            judge=fields.text("judge"),
+            pairs=fields.integer("pairs", 1, 10**6),
+            size=fields.integer("size", 1, 2**20),
+            content=fields.text("content", 400),
+            style=fields.text("style", 400),
+            photo_style=fields.number("photo_style", 0, 1e12),
+            scores=tuple(Score.read(*item, subjects) for item in objects(fields, "scores", 256)),
+        )
+
+
+def judge_job(job: Job) -> dict[str, Any]:
+    """Judge the pictures of the job's targets, in this process; returns `export.quality_runner.Judgement` as JSON."""
+    from benchmarks.subjects import open_painter
+
+    try:
+        from export.quality_runner import judge_pictures
+    except ModuleNotFoundError as error:
+        raise UserError(f"judging pictures needs {error.name}: pip install 'brushlet[export]'") from error
+    extra = job.extra
+    judgement = judge_pictures(
+        [open_painter(target, job.threads) for target in job.targets],
+        extra["content"],
+        extra["style"],
+        extra["vgg19"] and Path(extra["vgg19"]),
+        extra["pairs"],
+        job.threads,
+    )
+    return asdict(judgement)

@@ -1,0 +1,55 @@
+"""Which peers are asked for, where their weights are, and what pictures are judged on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers import choose_peers
+from runtime.errors import UserError
+
+DATA = "BRUSHLET_DATA"
+
+
+@dataclass(frozen=True)
+class PeerRequest:
+    """Which peers to measure beside the bundle, and what to judge everybody's pictures on.
+
+    Attributes:
+        names: none is all.
+        weights: the folder below which their weights are; None is $BRUSHLET_DATA/weights.
+        content, style: as in ``distill --content`` and ``--style``; None is what ships.
+        pairs: how many held-back pairs to judge on; 0 judges nothing.
+    """
+
+    names: tuple[str, ...] = ()
+    weights: str | None = None
+    content: str | None = None
+    style: str | None = None
+    pairs: int = 32
+
+    def require_sensible(self) -> None:
+        """Raises UserError for a name that no peer has, a folder that there is not, or a number of pairs below 0."""
+        choose_peers(self.names)
+        self.folder()
+        for kind, source in (("content", self.content), ("style", self.style)):
+            shards = source is not None and any(sign in source for sign in "{*")
+            if source is not None and not shards and not Path(source).is_dir():
+                raise UserError(f"--{kind}: {source} is not a folder of pictures")
+        if not 0 <= self.pairs <= 10_000:
+            raise UserError(f"--pairs must be from 0 to 10000, not {self.pairs}")
+
+    def folder(self) -> Path:
+        """Where the weights are, absolute."""
+        named = os.environ.get(DATA)
+        if self.weights is None and not named:
+            raise UserError(f"name the folder with the peers' weights: --peer-weights PATH (or {DATA}, its parent)")
+        folder = Path(named or "") / "weights" if self.weights is None else Path(self.weights)
+        if not folder.is_dir():
+            raise UserError(f"--peer-weights: {folder} is not a folder")
+        return folder.absolute()
+
+    def judge_weights(self) -> str | None:
+        """VGG-19 among the peers' weights, or None."""
+        return next((str(path) for path in sorted(self.folder().rglob("vgg_normalised*.pth"))), None)
