@@ -31,20 +31,25 @@ class Stage(NamedTuple):
 
 STAGES = {
     "distill": Stage("distill.cli", "Teach a small student what a large stylizer does."),
+    "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "devices": Stage("devices.cli", "Say what a device is."),
+    "doctor": Stage("devices.doctor.cli", "Say what is installed, what is missing, and the command that mends it."),
 }
 
 #: The modules that the base install lacks, by the extra that brings them.
 EXTRAS = {
     "distill": ("accelerate", "filelock", "pooch", "requests", "safetensors", "skimage", "torch", "torchmetrics"),
-    "export": ("onnx", "onnxscript", "onnxslim"),
+    "prune": ("torch_pruning",),
+    "export": ("jinja2", "matplotlib", "onnx", "onnxslim"),
     "coreml": ("coremltools",),
-    "tensorrt": ("tensorrt",),
+    "openvino": ("openvino",),
+    "tensorrt-rtx": ("tensorrt_rtx",),
+    "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
-    "bench": ("psutil",),
+    "bench": ("ai_edge_litert",),
 }
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import runtime  # noqa: F401 (before any test imports onnxruntime: it keeps telemetry from being sent)
+
 # A loaded machine is no reason to fail.
 settings.register_profile("brushlet", deadline=None)
 settings.load_profile("brushlet")

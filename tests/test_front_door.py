@@ -147,7 +147,7 @@ def test_other_errors_of_the_system(failing):
         ("torch", "distill", "distill"),
         ("torch.nn", "bench", "distill"),
         ("torch", "export", "export"),
-        ("onnxscript", "export", "export"),
+        ("matplotlib", "export", "export"),
         ("coremltools", "export", "coreml"),
         ("av", "stylize", "video"),
     ],
