@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from threading import local
+from threading import Thread, local
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, path: Path, threads: int | None = None, device: str = "CPU") -> None:
-        openvino = _import_openvino()
+        core = _core()
         if threads is not None and threads < 1:
             raise UserError(f"threads must be 1 or more, not {threads}")
         self._path = path
@@ -38,7 +39,7 @@ class OpenVinoEngine:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
             require_consistent(path)  # openvino reads values of another type or shape than it expects, and crashes
-            self._compiled = openvino.Core().compile_model(path, device, settings)
+            self._compiled = core.compile_model(path, device, settings)
         except UserError:
             raise
         except Exception as error:  # openvino raises plain RuntimeErrors, with a stack of its own in the text
@@ -82,6 +83,28 @@ class OpenVinoEngine:
         """Free the compiled graph."""
         self._compiled = None
         self._requests = local()
+
+
+@cache
+def _core() -> Any:
+    """The process's one `openvino.Core`, its CPU plugin loaded.
+
+    On a CPU with AMX the plugin gives the thread that loads it another stack for signals, and frees that stack on
+    whichever thread drops the plugin. A thread that had it crashes at its next signal, such as Ctrl-C. So a thread that
+    ends at once loads the plugin, and nobody drops it.
+    """
+    cores: list[Any] = []
+
+    def load() -> None:
+        core = _import_openvino().Core()
+        cores.append(core)
+        core.get_versions("CPU")
+
+    _import_openvino()  # here, so that its errors reach the caller
+    loader = Thread(target=load, name="openvino-plugin")
+    loader.start()
+    loader.join()
+    return cores[0]
 
 
 def _import_openvino() -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from runtime.engines import open_engine
+from runtime.engines import open_engine, openvino_engine
 from runtime.errors import UserError
 from runtime.stylizer import Stylizer
 from tests.tiny_bundle import make_tiny_bundle, tiny_measure
@@ -104,6 +105,25 @@ def test_bad_options_and_a_missing_openvino(tiny: Path, monkeypatch: pytest.Monk
         open_engine("openvino", tiny / "measure.onnx", 0)
     with pytest.raises(UserError, match="openvino cannot load"):
         open_engine("openvino", tiny / "measure.onnx", device="WARP")
+    openvino_engine._core.cache_clear()
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UserError, match=r"pip install 'brushlet\[openvino\]'"):
         open_engine("openvino", tiny / "measure.onnx")
+
+
+def test_a_signal_finds_its_handler_after_another_thread_dropped_the_engine(tiny: Path):
+    """Where the CPU has AMX, OpenVINO would replace this thread's signal stack, and free it with the engine."""
+    script = f"""
+import signal, sys, threading
+import numpy as np
+from runtime.engines import open_engine, openvino_engine
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+engines = [open_engine("openvino", {str(tiny / "measure.onnx")!r}, 1)]
+engines[0].run({{"thumbnail": np.zeros((1, 3, 8, 8), np.float32)}})
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+signal.raise_signal(signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
