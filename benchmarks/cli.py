@@ -20,6 +20,9 @@ def bench(
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads; one per usable physical core by default; may be given again.")
     ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Pictures that are handed over at once; 1 by default; may be given again.")
+    ] = None,
     runs: Annotated[int, typer.Option(help="At least this many runs ...")] = 50,
     seconds: Annotated[float, typer.Option(help="... and at least this many seconds, for each row.")] = 5.0,
     engine: Annotated[
@@ -56,13 +59,20 @@ def bench(
         float | None, typer.Option(help="Exit with 1 when the first row takes longer than this, in milliseconds.")
     ] = None,
     percentile: Annotated[float, typer.Option(help="The percentile of the samples that --budget-ms is about.")] = 90.0,
-    part: Annotated[str, typer.Option(help="What --budget-ms is about: end_to_end or model.")] = "end_to_end",
+    part: Annotated[str, typer.Option(help="What --budget-ms is about: end_to_end, model or files.")] = "end_to_end",
     max_memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Exit with 1 when the peak memory is above this, such as 200MB.")
     ] = None,
     min_psnr: Annotated[
         float | None,
         typer.Option(help="Exit with 1 when the bundle's own parity record for the precision is below this, in dB."),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(help="Wait until no other work keeps the machine busy, for at most this many seconds.")
+    ] = 0.0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD", help="Go on with a record that was interrupted; it keeps what it holds."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
@@ -80,6 +90,8 @@ def bench(
 
     Example: brushlet bench adain-w025 --peers --peer-weights weights/ --content photos/ --style paintings/
 
+    Example: brushlet bench adain-w025 --batch 1 --batch 4 --threads 1 --threads 2 --resume records/interrupted.json
+
     Example: brushlet bench adain-w025 --precision int8 --budget-ms 33 --percentile 90 --max-memory 200MB --min-psnr 35
     """
     from benchmarks.budget import Budget, parse_bytes
@@ -91,6 +103,7 @@ def bench(
         bundle=bundle,
         sizes=tuple(dict.fromkeys(size or [512])),
         threads=tuple(dict.fromkeys(threads or ())),
+        batches=tuple(dict.fromkeys(batch or [1])),
         runs=runs,
         seconds=seconds,
         engines=tuple(dict.fromkeys(engine or ["onnxruntime"])),
@@ -105,6 +118,7 @@ def bench(
             memory=None if max_memory is None else parse_bytes(max_memory),
             psnr=min_psnr,
         ),
+        wait=wait,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
     )
-    run_and_report(request, output, as_json, plot)
+    run_and_report(request, output, as_json, plot, resume)

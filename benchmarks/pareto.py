@@ -83,7 +83,9 @@ def write_plot(record: Record, path: Path) -> None:
     figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)
     machine = record.environment.get("machine", {}).get("name", "an unknown machine")
-    figure.suptitle(f"{result.width}x{result.height} on {machine}, {counted(result.threads)}", fontsize=11)
+    figure.suptitle(
+        f"{result.width}x{result.height} on {machine}, {counted(result.threads, result.batch)}", fontsize=11
+    )
     untouched = {"style": judged.photo_style, "content": 0.0}
     for axes, (loss, value) in zip(figure.subplots(1, 2), untouched.items(), strict=True):
         _draw(axes, points(record, loss))

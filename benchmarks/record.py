@@ -50,6 +50,8 @@ class Record:
         checks: the limits that were given, and what was found.
         judged: what the pictures of bundle and peers score; None where they were not judged.
         absent: peers that were asked for and are not there.
+        unfinished: what was asked for and is still to be done, in words, when the record was kept on the way; see
+            `benchmarks.resume`.
     """
 
     created: str
@@ -62,6 +64,7 @@ class Record:
     checks: tuple[Check, ...] = ()
     judged: Judged | None = None
     absent: tuple[Absent, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON data, with the derived numbers that readers want beside the samples."""
@@ -99,6 +102,7 @@ class Record:
             checks=_read_checks(fields),
             judged=None if data.get("judged") is None else Judged.read(fields.inner("judged"), len(subjects)),
             absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_SUBJECTS, optional=True)),
+            unfinished=texts(fields, "unfinished", optional=True),
         )
         if not record.subjects or not record.results:
             raise RecordError(f"{where} holds no measurement")
