@@ -78,7 +78,7 @@ def measure_throughput(settings: Settings, runs: int) -> Throughput:
             "straightforward": _straightforward(few, samples, teacher, vgg19_perception(settings.weights)),
             "teacher": lambda: teacher.stylize(content[:1], style[:1]),
         }
-        effort = Effort(runs=runs, seconds=0, window=2, tolerance=0.2, warmup_most=30)
+        effort = Effort(runs=runs, seconds=0, window=2, tolerance=0.2, warmup_most=10)
         series = measure([Task(name, call, effort) for name, call in calls.items()])
     seconds = {f"{each.name}_s": median(each.samples_ns) / 1e9 for each in series}
     return Throughput(settings, **seconds)
