@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from runtime.framing import resize
 from runtime.image_files import read_picture, write_picture
 from runtime.style_code import StyleCode
 from runtime.stylizer import Stylizer
@@ -20,6 +20,7 @@ STAGES = ("read", "measure", "paint", "write")
 OVERSIZE = 4
 #: ... but not more than this, 12 megapixels, unless all of it is painted.
 MOST_PHOTO_SIDE = 3464
+PHOTO_QUALITY = 85
 
 
 class FileRun:
@@ -54,7 +55,7 @@ def write_photo(path: Path, picture: np.ndarray) -> None:
     """The picture as a photo of more pixels: enlarged, which leaves it as smooth as photos of that size are."""
     size = picture.shape[0]
     side = max(size, min(OVERSIZE * size, MOST_PHOTO_SIDE))
-    Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=90)
+    write_picture(path, resize(picture, side, side), quality=PHOTO_QUALITY)
 
 
 def stage_medians_ms(laps: Sequence[Sequence[int]]) -> dict[str, float]:
