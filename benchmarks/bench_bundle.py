@@ -31,6 +31,7 @@ from runtime.errors import UserError
 from runtime.stylizer import MAX_PAINT_PIXELS
 
 SMALLEST_SIZE = 16
+_NOT_JUDGED = "pictures were not judged"
 #: Others that take more of the CPUs' time than this while measuring are worth a warning.
 OTHERS_SHARE = 0.05
 _PACKAGES = ("brushlet", "numpy", "pillow", "onnxruntime", "openvino", "torch")
@@ -66,20 +67,18 @@ def bench(
     with TemporaryDirectory(prefix="brushlet-peers-") as folder:
         entrants, absent = _with_peers(request, entrants, Path(folder), tell)
         cells, environment = plan_cells(request, pinned), _environment(load)
-        draft = _Draft(request, tuple(command), tuple(pinned), entrants, absent, warnings, environment)
+        draft = _Draft(request, tuple(command), entrants, absent, warnings, cells, environment)
         if earlier is not None:
-            draft.results = kept_results(earlier, request, entrants, cells, environment)
-            draft.told = told_before(earlier)
-            warnings[:0] = earlier.warnings
+            draft.go_on(earlier)
+        _measure_all(draft, tell, keep)
         judged = None if earlier is None else earlier.judged
-        _measure_all(draft, [cell for cell in cells if cell not in draft.results], cells, tell, keep)
         try:
             judged = judged or _judge(request, entrants, max(pinned), tell)
         except UserError as error:  # what was measured is worth keeping
-            warnings.append(f"pictures were not judged: {error}")
+            warnings.append(f"{_NOT_JUDGED}: {error}")
             tell(f"warning: {warnings[-1]}")
-    results = [draft.results[cell] for cell in cells]
-    return replace(draft.record(cells), checks=check_budget(request.budget, results, psnr), judged=judged)
+    asked = [draft.results[cell] for cell in cells]
+    return replace(draft.record(), checks=check_budget(request.budget, asked, psnr), judged=judged)
 
 
 @dataclass
@@ -88,23 +87,32 @@ class _Draft:
 
     request: Request
     command: tuple[str, ...]
-    threads: tuple[int, ...]
     entrants: Sequence[Entrant]
     absent: Sequence[Absent]
     warnings: list[str]
+    cells: Sequence[Cell]
     environment: dict[str, Any]
     results: dict[Cell, SizeResult] = field(default_factory=dict)
     told: dict[int, dict[str, Any]] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
-    def record(self, cells: Sequence[Cell], unfinished: tuple[str, ...] = ()) -> Record:
-        """The record of those ``cells`` that are done."""
-        results = tuple(self.results[cell] for cell in cells if cell in self.results)
+    def go_on(self, earlier: Record) -> None:
+        """Take over all that an earlier record holds, of cells that are not asked for now too."""
+        self.results = kept_results(earlier, self.request, self.entrants, self.environment)
+        self.told = told_before(earlier)
+        self.warnings[:0] = [line for line in earlier.warnings if not line.startswith(_NOT_JUDGED)]
+
+    def record(self, unfinished: tuple[str, ...] = ()) -> Record:
+        """The record of those cells that are done: the ones asked for in their order, then others."""
+        cells = [cell for cell in dict.fromkeys((*self.cells, *self.results)) if cell in self.results]
+        results = tuple(self.results[cell] for cell in cells)
         doubts = (line for result in results for line in _doubts(result, labels(self.entrants)))
         return Record(
             created=self.created,
             command=self.command,
-            settings=Settings(self.threads, self.request.runs, self.request.seconds),
+            settings=Settings(
+                tuple(dict.fromkeys(cell.threads for cell in cells)), self.request.runs, self.request.seconds
+            ),
             subjects=tuple(_subject(entrant, self.told.get(n)) for n, entrant in enumerate(self.entrants)),
             results=results,
             environment=self.environment,
@@ -114,15 +122,10 @@ class _Draft:
         )
 
 
-def _measure_all(
-    draft: _Draft,
-    ahead: Sequence[Cell],
-    cells: Sequence[Cell],
-    tell: Callable[[str], None],
-    keep: Callable[[Record], None],
-) -> None:
-    """Measure the cells that lie ahead, and hand the record over after each."""
+def _measure_all(draft: _Draft, tell: Callable[[str], None], keep: Callable[[Record], None]) -> None:
+    """Measure the cells that are not done, and hand the record over after each."""
     request, entrants = draft.request, draft.entrants
+    ahead = [cell for cell in draft.cells if cell not in draft.results]
     names, sizes = labels(entrants), tuple(dict.fromkeys(cell.size for cell in ahead))
     macs = dict(zip(sizes, _macs(request, entrants, sizes), strict=True)) if request.peers and ahead else {}
     judging = request.peers is not None and request.peers.pairs > 0
@@ -134,7 +137,7 @@ def _measure_all(
         result, told = _measure(chosen, cell, request.timeout)
         draft.results[cell] = replace(result, macs=tuple(macs.get(cell.size, ())))
         draft.told |= told
-        keep(draft.record(cells, left_to_do(cells, draft.results, judging)))
+        keep(draft.record(left_to_do(draft.cells, draft.results, judging)))
 
 
 def _with_peers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.entrants import Entrant, Request
@@ -21,17 +21,15 @@ class Cell:
     size: int
     threads: int
     batch: int
-    cpus: tuple[int, ...] | None
+    cpus: tuple[int, ...] | None = field(compare=False)
 
     def __str__(self) -> str:
         return f"{self.size}x{self.size}, {counted(self.threads, self.batch)}"
 
-    def is_of(self, result: SizeResult) -> bool:
-        """Whether that result is of this cell."""
-        return (result.width, result.height, result.threads, result.batch) == (
-            *(self.size, self.size),
-            *(self.threads, self.batch),
-        )
+    @classmethod
+    def of(cls, result: SizeResult) -> Cell:
+        """The cell that a result is of."""
+        return cls(result.width, result.threads, result.batch, result.cpus)
 
 
 def plan_cells(request: Request, pinned: Mapping[int, tuple[int, ...] | None]) -> list[Cell]:
@@ -45,9 +43,9 @@ def plan_cells(request: Request, pinned: Mapping[int, tuple[int, ...] | None]) -
 
 
 def kept_results(
-    earlier: Record, request: Request, entrants: Sequence[Entrant], cells: Sequence[Cell], environment: dict[str, Any]
+    earlier: Record, request: Request, entrants: Sequence[Entrant], environment: dict[str, Any]
 ) -> dict[Cell, SizeResult]:
-    """The results of ``earlier`` that are cells of this benchmark too.
+    """The results of ``earlier`` by cell.
 
     Raises:
         UserError: the earlier record is of other subjects, files, package versions, effort or another machine, so that
@@ -65,8 +63,7 @@ def kept_results(
     for what, (then, now) in same.items():
         if then != now:
             raise UserError(f"--resume: {what} changed since that record, so it cannot go on: measure anew without it")
-    found = {cell: next((result for result in earlier.results if cell.is_of(result)), None) for cell in cells}
-    return {cell: result for cell, result in found.items() if result is not None}
+    return {Cell.of(result): result for result in earlier.results}
 
 
 def told_before(earlier: Record) -> dict[int, dict[str, Any]]:

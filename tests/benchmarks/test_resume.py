@@ -78,6 +78,15 @@ def test_a_whole_record_needs_no_measuring_and_a_larger_matrix_the_difference(ma
     assert cells(record) == [(32, 1, 1), (40, 1, 1), (48, 1, 1), (32, 1, 2), (40, 1, 2), (48, 1, 2)]
 
 
+def test_a_cell_that_is_not_asked_for_again_is_kept_too(matrix, interrupted, monkeypatch):
+    measured, record = measured_again(
+        replace(matrix, sizes=(64,), batches=(1,), threads=(2,)), interrupted, monkeypatch
+    )
+    assert measured == [(64, 2, 1)]
+    assert cells(record) == [(64, 2, 1), (32, 1, 1), (48, 1, 1)]
+    assert record.settings.threads == (2, 1)
+
+
 def test_warnings_of_both_runs_are_kept_once(matrix, interrupted, monkeypatch):
     busy = replace(interrupted, warnings=("it was busy then",))
     assert measured_again(matrix, busy, monkeypatch)[1].warnings == ("it was busy then",)
