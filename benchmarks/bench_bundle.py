@@ -362,13 +362,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def record_path(record: Record, folder: Path) -> Path:
-    """``<folder>/<bundle>-<time>.json``, with a number at the end where that exists already."""
-    stem = f"{record.subjects[0].name}-{record.created.replace('-', '').replace(':', '')}"
-    for number in range(1, 1000):
-        path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
-        if not path.exists():
-            return path
-    raise UserError(f"{folder} holds a thousand records of this second: name the file with -o")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.bench_bundle import bench, record_path
+from benchmarks.bench_bundle import bench
 from benchmarks.budget import require_kept
 from benchmarks.entrants import Request
 from benchmarks.pareto import require_plot_file, write_plot
@@ -76,6 +76,16 @@ class _Kept:
         if self._last is not None:
             counts = f"{len(self._last.results)} measured, {len(self._last.unfinished)} to do"
             print(f"kept: {counts}: the same command with --resume {self._path} goes on", file=sys.stderr)
+
+
+def record_path(record: Record, folder: Path) -> Path:
+    """``<folder>/<bundle>-<time>.json``, with a number at the end where that exists already."""
+    stem = f"{record.subjects[0].name}-{record.created.replace('-', '').replace(':', '')}"
+    for number in range(1, 1000):
+        path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+        if not path.exists():
+            return path
+    raise UserError(f"{folder} holds a thousand records of this second: name the file with -o")
 
 
 def _require_plot(request: Request, plot: Path | None) -> None:

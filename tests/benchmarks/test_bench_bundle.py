@@ -15,9 +15,9 @@ import onnx
 import pytest
 
 from benchmarks import Record, Request, bench, bench_bundle, subjects
-from benchmarks.bench_bundle import record_path
 from benchmarks.entrants import RIVAL_SECONDS, find_entrants, graphs_run, teacher_name
 from benchmarks.job import Job, Target
+from benchmarks.report_run import record_path
 from devices import Host, Load, describe_this_machine
 from runtime import Stylizer, UserError
 from runtime.bundle import (
