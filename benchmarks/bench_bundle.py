@@ -41,6 +41,10 @@ def bench(request: Request, command: Sequence[str] = (), tell: Callable[[str], N
     A limit that is not kept is in the record's checks and no error.
     """
     _check(request)
+    if request.host is not None:
+        from benchmarks.bench_there import bench_there
+
+        return bench_there(request, command, tell)
     entrants, warnings = find_entrants(request)
     psnr = _psnr(request, entrants[0])
     pinned = _pinned(request.threads)
@@ -157,6 +161,8 @@ def _check(request: Request) -> None:
     for engine in request.engines:
         require_engine(engine)
     request.budget.require_sensible()
+    if request.device is not None and request.host is None:
+        raise UserError("--device says what the machine at --host has to be: name that too")
     if request.peers is not None:
         request.peers.require_sensible()
 

@@ -30,6 +30,9 @@ class Request:
         budget: limits for the first combination.
         peers: published networks to measure beside it, or None.
         timeout: of each measuring process, in seconds.
+        host: measure on that machine (see `devices.remote.parse_address`) instead of this one; no engine is then the
+            one that is recommended for it.
+        device: what that machine has to be.
     """
 
     bundle: str
@@ -44,6 +47,8 @@ class Request:
     timeout: float = 1800.0
     budget: Budget = Budget()
     peers: PeerRequest | None = None
+    host: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
