@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -54,7 +54,8 @@ def bench_there(
         DeviceError: there is no connection, it was cut, or the device is not ``request.device``.
     """
     _require_possible(request)
-    bundles = [open_bundle(find_model(name)) for name in (request.bundle, request.rival) if name is not None]
+    names = [name for name in (request.bundle, request.rival) if name is not None]
+    bundles = [open_bundle(find_model(name)) for name in names]
     asked = load_device(request.device) if request.device is not None else None
     with connect(request.host, tell=tell) as connection:
         machine, match = _look(connection, asked, tell)
@@ -63,6 +64,7 @@ def bench_there(
         there = prepare(connection, request, machine, match.device)
         shipped = [ship(there, request, each, f"{n}-{each.manifest.name}") for n, each in enumerate(bundles)]
         record = _measure(there, request, [path for path, _ in shipped], tell)
+        record = _named_as_here(record, {path: name for (path, _), name in zip(shipped, names, strict=True)})
         _require_ours(record, request, [manifest for _, manifest in shipped], connection.host)
     warnings = (*record.warnings, *_doubts(connection, match))
     for line in warnings[len(record.warnings) :]:
@@ -175,6 +177,18 @@ def _require_ours(record: Record, request: Request, manifests: Sequence[Manifest
         raise RecordError(f"the record of {host} is of other sizes than were asked for: do not trust it")
 
 
+def _named_as_here(record: Record, names: Mapping[str, str]) -> Record:
+    """A rival of the same name is told apart by its folder: by the one here."""
+
+    def here(text: str) -> str:
+        for path, name in names.items():
+            text = text.replace(path, name)
+        return text
+
+    subjects = tuple(replace(subject, name=here(subject.name)) for subject in record.subjects)
+    return replace(record, subjects=subjects, warnings=tuple(map(here, record.warnings)))
+
+
 def _doubts(connection: Connection, match: Match) -> list[str]:
     lines = []
     if abs(connection.facts.skew) > _MOST_SKEW_SECONDS:
@@ -185,10 +199,10 @@ def _doubts(connection: Connection, match: Match) -> list[str]:
     return lines
 
 
-def _manifest_of(name: str, bundles: Sequence[Bundle]) -> str | None:
+def _manifest_of(name: str, bundles: Sequence[Bundle]) -> str:
     """The digest of the bundle's manifest here: the one that was sent leaves out what the device has no use for."""
-    fitting = [bundle for bundle in bundles if bundle.manifest.name == name] or bundles[-1:]
-    return sha256_of(fitting[0].directory / MANIFEST_NAME)
+    bundle = next((bundle for bundle in bundles if bundle.manifest.name == name), bundles[-1])
+    return sha256_of(bundle.directory / MANIFEST_NAME)
 
 
 def _plain(value: Any) -> Any:

@@ -207,7 +207,7 @@ class Agent:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self._scratch or "/",
-                env={**os.environ, **temporary, **environment},
+                env={**os.environ, **temporary, **environment, **_module_path(environment)},
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -346,6 +346,12 @@ class Agent:
 
 
 CALLS = ("open", "read_facts", "which", "digests", "keep", "put", "get", "move", "remove", "run")
+
+
+def _module_path(environment: dict[str, str]) -> dict[str, str]:
+    """Modules of ours go before the user's own, which may be where TensorRT is."""
+    paths = [variables.get("PYTHONPATH") for variables in (environment, os.environ)]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if paths[0] else {}
 
 
 def _files(top: Path) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -51,6 +52,7 @@ class Channel:
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._in, False)
         self._buffer = bytearray()
+        self._sound = False  # there is an agent that hears us
         self._heard = self._pinged = time.monotonic()
 
     def greet(self, introduction: bytes, patience: float) -> bool:
@@ -69,6 +71,7 @@ class Channel:
         finally:
             self._patience = usual
         del self._buffer[: start + len(agent.GREETING)]
+        self._sound = True
         return True
 
     def send(self, kind: str, payload: bytes = b"") -> None:
@@ -103,6 +106,7 @@ class Channel:
         return words[0].decode(), payload
 
     def _nonsense(self) -> DeviceError:
+        self._sound = False
         return DeviceError(f"{self._host} sends what brushlet's agent never would: the line is damaged, or not to it")
 
     def _write(self, data: bytes) -> None:
@@ -121,6 +125,7 @@ class Channel:
         """Read what is there, ping if it is time, and say whether there is room to write."""
         now = time.monotonic()
         if now - self._heard > self._patience:
+            self._sound = False
             raise ConnectionLost(f"{self._host} was silent for {self._patience:.0f} s: the connection counts as cut")
         if not to_write and now - self._pinged > min(PING_SECONDS, self._patience / 4):
             self._ping()
@@ -144,7 +149,11 @@ class Channel:
             raise self._lost() from None
 
     def _lost(self) -> ConnectionLost:
-        return ConnectionLost(f"the connection to {self._host} was cut")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)  # it may have something to say about it
+        last = next((line.strip() for line in reversed(self.said().splitlines()) if line.strip()), "")
+        reason = f" ({''.join(letter for letter in last if letter.isprintable())[:200]})" if last else ""
+        return ConnectionLost(f"the connection to {self._host} was cut{reason}")
 
     def said(self) -> str:
         """The end of what the process printed to standard error."""
@@ -163,7 +172,7 @@ class Channel:
         """Close the line, and give the agent the time to tidy up."""
         self._process.stdin.close()
         try:
-            self._process.wait(FAREWELL_SECONDS)
+            self._process.wait(FAREWELL_SECONDS if self._sound else 0.1)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

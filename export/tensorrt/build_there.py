@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from devices.device import Device
 from devices.doctor.requirements import Requirement, numbers, read_requirements
 from devices.here import describe_this_machine
 from devices.remote import (
@@ -20,6 +22,7 @@ from devices.remote import (
     prepare_python,
     push,
     push_packages,
+    require_device,
     versions,
 )
 from export.tensorrt.bundle_engines import SOURCE_FORMAT
@@ -120,9 +123,16 @@ def build_there(
 
 
 def add_engines_there(
-    directory: str | Path, host: str, precisions: Sequence[str], tell: Callable[[str], None] = lambda line: None
+    directory: str | Path,
+    host: str,
+    precisions: Sequence[str],
+    device: Device | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[Graph]:
-    """Build engines on the device at ``host``, from the recipes in a bundle here, and add them to the bundle.
+    """Build engines on the machine at ``host``, from the recipes in a bundle here, and add them to the bundle.
+
+    Args:
+        device: what that machine has to be; None for whatever it is.
 
     Raises:
         UserError: there is no such recipe, or the device cannot build it. Engines that were built are in the bundle.
@@ -133,6 +143,8 @@ def add_engines_there(
     with connect(host, tell=tell) as connection:
         with host_there(connection) as system:
             release = describe_this_machine(system).board_release
+            if device is not None:
+                require_device(system, device, connection.host)
         needs = (*base_requirements(connection), *tensorrt_requirements(connection, release))
         python = prepare_python(connection, needs)
         version = tensorrt_there(connection, python, release)
@@ -161,8 +173,22 @@ def _add(bundle: Bundle, graph: Graph, engine: bytes) -> Graph:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, engine)
     others = (held for held in bundle.manifest.graphs if held.file != graph.file)
-    replace(bundle.manifest, graphs=(*others, graph)).write(bundle.directory)
+    manifest = replace(bundle.manifest, graphs=(*others, graph), provenance=_noted(bundle.manifest, graph))
+    manifest.write(bundle.directory)
     return graph
+
+
+def _noted(manifest: Manifest, graph: Graph) -> dict[str, Any]:
+    """The manifest's provenance with the engine among its export's files: another export takes it away with them."""
+    provenance = json.loads(json.dumps(manifest.provenance))
+    record = provenance
+    for key in ("export", "targets", f"{FORMAT} {graph.precision}"):
+        record = record.get(key)
+        if not isinstance(record, dict):
+            return provenance
+    if isinstance(record.get("files"), list) and graph.file not in record["files"]:
+        record["files"].append(graph.file)
+    return provenance
 
 
 def _build(
