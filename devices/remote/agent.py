@@ -72,7 +72,7 @@ class Agent:
         """Answer calls until the input ends."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, lambda number, frame: self._leave())
-        for work in (self._read, self._watch, self._beat):
+        for work in (self._read, self._watch):
             threading.Thread(target=work, daemon=True).start()
         try:
             while True:
@@ -101,6 +101,7 @@ class Agent:
     def open(self, session: str, folder: str | None, lock: bool, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Say what this machine is. With ``lock``, make the folder, keep others out of it and clear what they left."""
         self._patience, self._session = patience, session
+        threading.Thread(target=self._beat, daemon=True).start()
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         self._folder = Path(folder) if folder else Path(cache) / "brushlet" / "remote"
         if lock:

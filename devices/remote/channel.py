@@ -123,11 +123,7 @@ class Channel:
 
     def _wait(self, to_write: bool) -> bool:
         """Read what is there, ping if it is time, and say whether there is room to write."""
-        now = time.monotonic()
-        if now - self._heard > self._patience:
-            self._sound = False
-            raise ConnectionLost(f"{self._host} was silent for {self._patience:.0f} s: the connection counts as cut")
-        if not to_write and now - self._pinged > min(PING_SECONDS, self._patience / 4):
+        if not to_write and time.monotonic() - self._pinged > min(PING_SECONDS, self._patience / 4):
             self._ping()
         timeout = min(1.0, self._patience / 4)
         readable, writable, _ = select.select([self._out], [self._in] if to_write else [], [], timeout)
@@ -137,6 +133,9 @@ class Channel:
                 raise self._lost()
             self._buffer += piece
             self._heard = time.monotonic()
+        elif time.monotonic() - self._heard > self._patience:
+            self._sound = False
+            raise ConnectionLost(f"{self._host} was silent for {self._patience:.0f} s: the connection counts as cut")
         return bool(writable)
 
     def _ping(self) -> None:
