@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from devices.remote.address import Address, parse_address
+from devices.remote.answers import Facts, Finished, RemoteError, printable
 from devices.remote.channel import ConnectionLost
-from devices.remote.connection import Connection, Facts, Finished, RemoteError, connect, printable
+from devices.remote.connection import Connection, connect
 from devices.remote.machine_there import host_there, require_device
 from devices.remote.packages import base_requirements, push_packages
 from devices.remote.python_there import prepare_python, versions

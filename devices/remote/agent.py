@@ -26,7 +26,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -63,6 +63,7 @@ class Agent:
         self._heard = time.monotonic()
         self._patience = PATIENCE_SECONDS
         self._sending, self._leaving = threading.Lock(), threading.Lock()
+        self._changing = threading.Lock()  # held by a call while it may change files or start a process
         self._child: subprocess.Popen[bytes] | None = None
         self._folder, self._session = Path(), ""
         self._scratch: Path | None = None
@@ -78,7 +79,8 @@ class Agent:
             while True:
                 kind, payload = self._inbox.get()
                 if kind == "call":  # else a piece of a file that was refused
-                    self._answer(json.loads(payload))
+                    with self._changing:
+                        self._answer(json.loads(payload))
         finally:  # nothing, not even a bug, leaves a child or a file behind
             self._leave()
 
@@ -90,9 +92,7 @@ class Agent:
         except Refused as error:
             self._send_json("failed", {"error": str(error), "kind": error.kind})
         except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            said = f"{error.strerror or error}{where}"
-            self._send_json("failed", {"error": said, "kind": "system", "errno": error.errno})
+            self._send_json("failed", {"error": str(error), "kind": "system", "errno": error.errno})
         else:
             self._send_json("done", result)
 
@@ -118,6 +118,7 @@ class Agent:
             "time": time.time(),
             "python": platform.python_version(),
             "executable": sys.executable,
+            "module_path": os.environ.get("PYTHONPATH", ""),
             "system": platform.system(),
             "platform": sys.platform,
             "architecture": platform.machine(),
@@ -136,9 +137,9 @@ class Agent:
                         found[path] = "" if pattern in existing else _beginning(os.path.join(root, path))
         return found
 
-    def which(self, names: list[str]) -> dict[str, str | None]:
-        """Where commands are, by name."""
-        return {name: shutil.which(name) for name in names}
+    def which(self, command: str) -> dict[str, str | None]:
+        """Where a command is."""
+        return {"path": shutil.which(command)}
 
     def digests(self, folder: str) -> dict[str, str]:
         """SHA-256 of every plain file below a folder, by its path in it."""
@@ -160,9 +161,18 @@ class Agent:
     def put(self, path: str, size: int, sha256: str) -> None:
         """Take the file whose pieces follow: whole and with that hash, or not at all."""
         target, part = self._inside(path), self._inside(f"running/{self._session}/arriving")
+        digest = hashlib.sha256()
         try:
-            digest = self._receive(part, size)
-            if digest != sha256:
+            with open(part, "wb") as stream:
+                while size > 0:
+                    with self._waiting():
+                        kind, piece = self._inbox.get()
+                    if kind != "data":
+                        raise Refused(f"{path} came without its end")
+                    size -= len(piece)
+                    digest.update(piece)
+                    stream.write(piece)
+            if digest.hexdigest() != sha256:
                 raise Refused(f"{path} changed while it was copied: run it again")
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, target)
@@ -201,35 +211,33 @@ class Agent:
     def run(self, command: list[str], environment: dict[str, str], timeout: float) -> dict[str, Any]:
         """Run a command, without a shell, in this connection's own folder; its lines are sent as they come."""
         temporary = {"TMPDIR": str(self._scratch / "tmp")} if self._scratch else {}
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             child = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                **pipes,
                 cwd=self._scratch or "/",
-                env={**os.environ, **temporary, **environment, **_module_path(environment)},
+                env={**os.environ, **temporary, **environment},
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-            raise Refused(f"{command[0]} cannot be run: {error.strerror}", "no such command") from None
+            raise Refused(f"{command[0]} cannot be run: {error.strerror}") from None
         self._child = child
-        pumps = [
-            threading.Thread(target=self._pump, args=(kind, stream), daemon=True)
-            for kind, stream in (("out", child.stdout), ("err", child.stderr))
-        ]
+        streams = (("out", child.stdout), ("err", child.stderr))
+        pumps = [threading.Thread(target=self._pump, args=pair, daemon=True) for pair in streams]
         for pump in pumps:
             pump.start()
         timed_out = False
-        try:
-            child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-        self._kill()  # what it started and left behind, too
-        status = child.wait()
-        for pump in pumps:
-            pump.join(5)
+        with self._waiting():
+            try:
+                child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+            self._kill()  # what it started and left behind, too
+            status = child.wait()
+            for pump in pumps:
+                pump.join(5)
         self._child = None
         return {"status": status, "timed_out": timed_out}
 
@@ -275,19 +283,6 @@ class Agent:
     def _pump(self, kind: str, stream: BinaryIO) -> None:
         while line := stream.readline(MOST_LINE_BYTES):
             self._send(kind, line.rstrip(b"\r\n"))
-
-    def _receive(self, path: Path, size: int) -> str:
-        """Write the pieces that come to ``path``; returns their SHA-256."""
-        digest = hashlib.sha256()
-        with open(path, "wb") as stream:
-            while size > 0:
-                kind, piece = self._inbox.get()
-                if kind != "data":
-                    raise Refused("a file came without its end")
-                size -= len(piece)
-                digest.update(piece)
-                stream.write(piece)
-        return digest.hexdigest()
 
     # -- the folder
 
@@ -335,9 +330,20 @@ class Agent:
             with contextlib.suppress(OSError):
                 os.killpg(child.pid, signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """In a call, while it changes nothing: the end may come now."""
+        self._changing.release()
+        try:
+            yield
+        finally:
+            self._changing.acquire()
+
     def _leave(self) -> NoReturn:
         """Kill, tidy up, and end; the lock goes with the process."""
         if self._leaving.acquire(blocking=False):
+            if threading.current_thread() is not threading.main_thread():
+                self._changing.acquire(timeout=2)  # no call makes a file again that is removed below
             self._kill()
             if self._scratch is not None:
                 shutil.rmtree(self._scratch, ignore_errors=True)
@@ -347,12 +353,6 @@ class Agent:
 
 
 CALLS = ("open", "read_facts", "which", "digests", "keep", "put", "get", "move", "remove", "run")
-
-
-def _module_path(environment: dict[str, str]) -> dict[str, str]:
-    """Modules of ours go before the user's own, which may be where TensorRT is."""
-    paths = [variables.get("PYTHONPATH") for variables in (environment, os.environ)]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if paths[0] else {}
 
 
 def _files(top: Path) -> Iterable[str]:

@@ -7,11 +7,8 @@ import errno
 import hashlib
 import json
 import secrets
-import shlex
-import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,19 +16,15 @@ from typing import Any
 from devices.errors import DeviceError
 from devices.remote import agent
 from devices.remote.address import parse_address
+from devices.remote.answers import Facts, Finished, RemoteError, printable, read_facts
 from devices.remote.channel import Channel, ConnectionLost
+from devices.remote.first_line import first_line, why_no_python
 from devices.remote.transport import Transport, transport_to
 
-#: The Pythons that brushlet supports: from the first up to, and not including, the second.
-PYTHONS = ((3, 10), (3, 13))
-_CANDIDATES = ("python3", *(f"python3.{minor}" for minor in range(PYTHONS[1][1] - 1, PYTHONS[0][1] - 1, -1)))
-_NO_PYTHON_STATUS = 96
-_NO_PYTHON = "brushlet-python:"
 #: A person may have to type a password meanwhile.
 GREETING_SECONDS = 150.0
 #: So often a line that was cut is taken up again, after a pause that doubles.
 ATTEMPTS, PAUSE_SECONDS = 3, 1.0
-LINE_CHARACTERS = 400
 _SYSTEM_ERRORS = {
     errno.ENOSPC: "there is no space left on its disk",
     errno.EDQUOT: "the disk quota there is used up",
@@ -41,63 +34,6 @@ _SYSTEM_ERRORS = {
 }
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended on the device. ``status`` is its exit status, negative for the signal that killed it."""
-
-    status: int
-    timed_out: bool
-    out: tuple[str, ...]
-    errors: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended by itself, and well."""
-        return self.status == 0 and not self.timed_out
-
-    @property
-    def reason(self) -> str:
-        """Why a command of brushlet was not ``ok``, in its own words where it had some."""
-        if self.timed_out:
-            return "it was stopped since it took too long"
-        if self.status == -signal.SIGKILL:
-            return "it was killed: it may have run out of memory"
-        errors = [line.removeprefix("error: ") for line in self.errors if line.startswith("error: ")]
-        said = errors or [line.strip() for line in self.errors if line.strip()] or ["it said nothing"]
-        return said[-1] if errors else f"{said[-1]} (status {self.status})"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the device says of itself. Sizes in bytes, times in seconds.
-
-    ``folder`` is where the agent keeps files and ``scratch`` what of it this connection has to itself, removed at its
-    end. ``skew`` is how far the device's clock is ahead of this machine's.
-    """
-
-    folder: str
-    scratch: str
-    root: str
-    free_bytes: int | None
-    skew: float
-    python: str
-    executable: str
-    system: str
-    platform: str
-    architecture: str
-    kernel: str
-    logical_cpus: int
-    allowed_cpus: tuple[int, ...] | None
-
-
-class RemoteError(DeviceError):
-    """The device cannot do what was asked; ``kind`` as in `devices.remote.agent.Refused`, or "system"."""
-
-    def __init__(self, message: str, kind: str = "refused") -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 class Connection:
@@ -231,7 +167,7 @@ class Connection:
 
     def which(self, name: str) -> str | None:
         """Where a command is there."""
-        found = self._call("which", names=[name]).get(name)
+        found = self._call("which", command=name).get("path")
         return printable(found) if isinstance(found, str) else None
 
     def digests(self, folder: str) -> dict[str, str]:
@@ -292,7 +228,7 @@ class Connection:
 
     def _open(self) -> Facts:
         try:
-            self._channel = Channel(self._transport.command(_script()), self.host, self._patience)
+            self._channel = Channel(self._transport.command(first_line()), self.host, self._patience)
         except FileNotFoundError:
             tool = self._transport.tool
             raise DeviceError(f"there is no '{tool}' here to reach {self.host}: {self._transport.install}") from None
@@ -301,20 +237,17 @@ class Connection:
             raise self._no_agent()
         folder, began = self._transport.folder, time.time()
         answer = self._call("open", session=self._session, folder=folder, lock=self._exclusive, patience=self._patience)
-        return self._read_facts(answer, (began + time.time()) / 2)
+        facts = read_facts(answer, (began + time.time()) / 2)
+        if facts is None:
+            raise self._odd()
+        return facts
 
     def _no_agent(self) -> DeviceError:
         """Why the agent did not speak: a Python that does not fit, or no connection."""
         status, said = self._channel.status(), self._channel.said()
-        found = next((line for line in said.splitlines() if line.startswith(_NO_PYTHON)), None)
-        if status == _NO_PYTHON_STATUS and found is not None:
-            version = printable(found.removeprefix(_NO_PYTHON).strip())
-            has = f"has {version}" if version.startswith("Python ") else "has no python3"
-            first, end = PYTHONS
-            return DeviceError(
-                f"{self.host} {has}; brushlet needs Python {first[0]}.{first[1]} to {end[0]}.{end[1] - 1} "
-                "(JetPack 6 and Raspberry Pi OS 12 bring one)"
-            )
+        why = why_no_python(status, said)
+        if why is not None:
+            return DeviceError(f"{self.host} {why}")
         return DeviceError(f"no connection to {self.host}: {printable(self._transport.explain(said))}")
 
     def _call(
@@ -357,46 +290,9 @@ class Connection:
     def _odd(self) -> DeviceError:
         return DeviceError(f"{self.host} answers what brushlet's agent never would: do not trust this device")
 
-    def _read_facts(self, answer: Any, now: float) -> Facts:
-        with contextlib.suppress(TypeError, ValueError, KeyError, AttributeError):
-            allowed, free = answer["allowed_cpus"], answer["free_bytes"]
-            texts = {
-                name: printable(str(answer[name]))
-                for name in ("python", "executable", "system", "platform", "architecture", "kernel")
-            }
-            return Facts(
-                folder=str(answer["folder"]),
-                scratch=str(answer["scratch"]),
-                root=str(answer["root"]),
-                free_bytes=None if free is None else int(free),
-                skew=float(answer["time"]) - now,
-                logical_cpus=int(answer["logical_cpus"]),
-                allowed_cpus=None if allowed is None else tuple(int(number) for number in allowed),
-                **texts,
-            )
-        raise self._odd()
-
 
 def connect(
     host: str, exclusive: bool = True, tell: Tell = lambda line: None, patience: float = agent.PATIENCE_SECONDS
 ) -> Connection:
     """Open a connection to what ``--host`` names; see `devices.remote.address.parse_address` and `Connection`."""
     return Connection(transport_to(parse_address(host)), exclusive, tell, patience)
-
-
-def printable(text: str, most: int = LINE_CHARACTERS) -> str:
-    """Text of a device as a terminal may show it: so many characters at most, and none that controls anything."""
-    return "".join(letter if letter.isprintable() else " " for letter in text[:most])
-
-
-def _script() -> str:
-    """One line for any login shell: it looks for a Python that fits, and has that read and run the agent.
-
-    Constant, so nothing in it needs quoting; names and paths travel as JSON, after the agent.
-    """
-    first, end = PYTHONS
-    fits = f"import sys; sys.exit(not {first} <= sys.version_info[:2] < {end})"
-    begin = "import sys; i = sys.stdin.buffer; exec(i.read(int(i.readline())))"
-    tries = f'"$p" -I -c "{fits}" 2>/dev/null && exec "$p" -I -c "{begin}"'
-    excuse = f'echo "{_NO_PYTHON} $(python3 --version 2>&1)" >&2; exit {_NO_PYTHON_STATUS}'
-    return f"exec sh -c {shlex.quote(f'for p in {chr(32).join(_CANDIDATES)}; do {tries}; done; {excuse}')}"

@@ -24,8 +24,10 @@ def push_packages(connection: Connection) -> dict[str, str]:
         DeviceError: they cannot be copied, or a stage is missing here.
     """
     push(connection, FOLDER, package_files(), "brushlet")
+    # Ours go before the device's own, which may be where TensorRT is.
+    paths = ":".join(filter(None, (connection.path(FOLDER), connection.facts.module_path)))
     # Without bytecode: a device without a clock may take an old one for that of a new file.
-    return {"PYTHONPATH": connection.path(FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def package_files(root: Path = _ROOT) -> dict[str, Path | bytes]:

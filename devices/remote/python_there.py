@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from devices.doctor.environment import STAND_INS
 from devices.doctor.requirements import Requirement
 from devices.errors import DeviceError
-from devices.remote.connection import Connection, Finished
+from devices.remote.answers import Finished
+from devices.remote.connection import Connection
 
 INSTALL_SECONDS = 1800.0
 _PROBE_SECONDS = 60.0

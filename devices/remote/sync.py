@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from devices.remote.connection import Connection, RemoteError
+from devices.remote.answers import RemoteError
+from devices.remote.connection import Connection
 
 #: Room that is to be left on the device's disk.
 SPARE_BYTES = 16 * 2**20

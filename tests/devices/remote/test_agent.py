@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from devices.device_file import parse_toml
 from devices.remote import ConnectionLost, RemoteError, agent
 from devices.remote import connection as connection_module
-from devices.remote.connection import PYTHONS, _script
+from devices.remote.first_line import PYTHONS, first_line
 from tests.devices.remote.conftest import LocalShell
 
 SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
@@ -105,11 +105,6 @@ def test_commands_get_a_temporary_folder_that_goes_with_the_connection(here, age
     here.close()
     assert not Path(folder).exists()
     assert list((agent_folder / "running").iterdir()) == []
-
-
-def test_modules_of_ours_go_before_the_users(here, monkeypatch):
-    done = here.run(["sh", "-c", "echo $PYTHONPATH"], 5, {"PYTHONPATH": "/ours"})
-    assert done.out[0].split(":")[0] == "/ours"
 
 
 def test_files(here, agent_folder):
@@ -253,7 +248,7 @@ def test_the_first_line_works_in_any_login_shell(shell):
         pytest.skip(f"there is no {shell} here")
     text = b"print('it runs', flush=True)"
     done = subprocess.run(
-        [shell, "-c", _script()], input=b"%d\n" % len(text) + text, capture_output=True, timeout=60, check=False
+        [shell, "-c", first_line()], input=b"%d\n" % len(text) + text, capture_output=True, timeout=60, check=False
     )
     assert done.stdout == b"it runs\n", done.stderr
 

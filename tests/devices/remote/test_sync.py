@@ -46,7 +46,9 @@ class _Other:
         return "0" * 64
 
 
-def test_the_packages_that_are_shipped_run_there(here, agent_folder):
+def test_the_packages_that_are_shipped_run_there(connect_here, agent_folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/of/the/device")
+    here = connect_here()
     environment = push_packages(here)
     code = "import benchmarks, devices, export, runtime; print(benchmarks.__file__, export.__file__, runtime.__file__)"
     done = here.run([here.facts.executable, "-c", code], 60, environment)
@@ -55,6 +57,7 @@ def test_the_packages_that_are_shipped_run_there(here, agent_folder):
     done = here.run([here.facts.executable, "-m", "benchmarks", "--help"], 60, environment)
     assert done.ok, done.errors
     assert not list(agent_folder.rglob("*.pyc"))
+    assert environment["PYTHONPATH"] == f"{agent_folder}/packages:/of/the/device"
 
 
 def test_nothing_large_is_shipped():
