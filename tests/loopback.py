@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -30,9 +31,11 @@ TEGRASTATS = (
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens to and that the system gives to no client: below those it hands out by itself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Device:
@@ -58,6 +61,17 @@ class Device:
         path = self.bin / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
+
+    def python_does(self, code: str) -> None:
+        """Code that every Python of the device runs when it starts, but the agent's; ``sys`` is imported."""
+        self.module("sitecustomize", f"import sys\n{code}")
+
+    def module(self, name: str, code: str) -> None:
+        """A module that the device's user has on their module path. The server has to be restarted then."""
+        folder = self.home / "modules"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(code)
+        self.environment["PYTHONPATH"] = f"{folder}:{Path(__file__).parents[1]}"
 
     def show(self, files: Mapping[str, str]) -> None:
         """System files of the device, by path below its root."""
@@ -119,11 +133,18 @@ class Server:
         command = [shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with open(self.folder / "sshd.log", "ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(200):
+        for _ in range(500):
+            if self._process.poll() is not None:
+                break
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             time.sleep(0.02)
         raise AssertionError((self.folder / "sshd.log").read_text())
+
+    def restart(self) -> None:
+        """With what the device's environment is now."""
+        self.stop()
+        self.start()
 
     def stop(self) -> None:
         """No new connections; those that are open live on."""
