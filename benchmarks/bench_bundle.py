@@ -57,6 +57,12 @@ def bench(
     when ``earlier`` is of something else. A limit that is not kept is in the record's checks and no error.
     """
     _check(request)
+    if request.host is not None:
+        from benchmarks.bench_there import bench_there
+
+        if earlier is not None:
+            raise UserError("--resume goes on with what was measured on this machine: leave --host out")
+        return bench_there(request, command, tell)
     entrants, warnings = find_entrants(request)
     psnr = _psnr(request, entrants[0])
     pinned = _pinned(request.threads)
@@ -211,6 +217,8 @@ def _check(request: Request) -> None:
     for engine in request.engines:
         require_engine(engine)
     request.budget.require_sensible()
+    if request.device is not None and request.host is None:
+        raise UserError("--device says what the machine at --host has to be: name that too")
     if request.peers is not None:
         request.peers.require_sensible()
 

@@ -74,13 +74,19 @@ def bench(
         Path | None,
         typer.Option(metavar="RECORD", help="Go on with a record that was interrupted; it keeps what it holds."),
     ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Measure there: USER@HOST over SSH, or adb:SERIAL for Android.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --host: refuse another device; see `brushlet devices`.")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The record's file; records/<bundle>-<time>.json by default.")
     ] = None,
 ) -> None:
-    """Measure how fast a bundle is on this machine, and how much memory it takes.
+    """Measure how fast a bundle is on this machine, or on the one at --host, and how much memory it takes.
 
     Several engines and precisions are measured in turns in one process and compared with the first of them.
 
@@ -91,6 +97,8 @@ def bench(
     Example: brushlet bench adain-w025 --peers --peer-weights weights/ --content photos/ --style paintings/
 
     Example: brushlet bench adain-w025 --batch 1 --batch 4 --threads 1 --threads 2 --resume records/interrupted.json
+
+    Example: brushlet bench adain-w025 --precision int8 --device jetson-orin-nano --host user@jetson.local
 
     Example: brushlet bench adain-w025 --precision int8 --budget-ms 33 --percentile 90 --max-memory 200MB --min-psnr 35
     """
@@ -106,7 +114,7 @@ def bench(
         batches=tuple(dict.fromkeys(batch or [1])),
         runs=runs,
         seconds=seconds,
-        engines=tuple(dict.fromkeys(engine or ["onnxruntime"])),
+        engines=tuple(dict.fromkeys(engine or ([] if host else ["onnxruntime"]))),
         precisions=tuple(dict.fromkeys(precision or ["fp32"])),
         rival=versus,
         teacher_weights=teacher_weights,
@@ -120,5 +128,7 @@ def bench(
         ),
         wait=wait,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
+        host=host,
+        device=device,
     )
     run_and_report(request, output, as_json, plot, resume)

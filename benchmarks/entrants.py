@@ -32,6 +32,9 @@ class Request:
         peers: published networks to measure beside it, or None.
         wait: most seconds to wait for a quiet machine, before each size, number of threads and batch.
         timeout: of each measuring process, in seconds.
+        host: measure on that machine (see `devices.remote.parse_address`) instead of this one; no engine is then the
+            one that is recommended for it.
+        device: what that machine has to be.
     """
 
     bundle: str
@@ -48,6 +51,8 @@ class Request:
     budget: Budget = Budget()
     peers: PeerRequest | None = None
     wait: float = 0.0
+    host: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)

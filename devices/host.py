@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: The environment's name for another folder to find /proc, /sys and /etc in, such as a container's view of its host.
+ROOT_VARIABLE = "BRUSHLET_ROOT"
 #: A command that takes longer than this hangs, as nvidia-smi may on a broken driver.
 PATIENCE_S = 10
 
@@ -43,7 +45,7 @@ class Host:
     logical CPUs that may be used; None means all that the tree shows. ``run`` gives what a command prints, or None.
     """
 
-    root: Path = Path("/")
+    root: Path = field(default_factory=lambda: Path(os.environ.get(ROOT_VARIABLE) or "/"))
     system: str = field(default_factory=platform.system)
     architecture: str = field(default_factory=platform.machine)
     kernel: str = field(default_factory=platform.release)
