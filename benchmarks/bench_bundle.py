@@ -6,11 +6,13 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks import energy
 from benchmarks.budget import check_budget, recorded_psnr
 from benchmarks.entrants import Entrant, Request, find_entrants
 from benchmarks.isolate import run_isolated
@@ -20,6 +22,7 @@ from benchmarks.labels import counted, labels
 from benchmarks.measurements import DIGITS, Ratio, Settings, SizeResult, Start, Subject, Timing
 from benchmarks.peer_entrants import find_peers
 from benchmarks.record import Absent, Record
+from benchmarks.sensing import Sensing, measure_energy, sensor_doubts, watch
 from benchmarks.statistics import median_interval, ratio_interval
 from devices import STOLEN_SHARE, DeviceError, Host, Load, describe_this_machine, measure_load, read_cores
 from runtime.bundle import MANIFEST_NAME, sha256_of
@@ -44,13 +47,13 @@ def bench(request: Request, command: Sequence[str] = (), tell: Callable[[str], N
     entrants, warnings = find_entrants(request)
     psnr = _psnr(request, entrants[0])
     pinned = _pinned(request.threads)
-    load = measure_load()
+    load, sensing = measure_load(), Sensing(request.power)
     warnings += [f"{line}: measure again on a quiet machine" for line in load.warnings()]
     for line in warnings:
         tell(f"warning: {line}")
     with TemporaryDirectory(prefix="brushlet-peers-") as folder:
         entrants, absent = _with_peers(request, entrants, Path(folder), tell)
-        results, answers = _measure_all(request, entrants, pinned, tell)
+        results, answers = _measure_all(request, entrants, pinned, sensing, tell)
         try:
             judged = _judge(request, entrants, max(pinned), tell)
         except UserError as error:  # what was measured is worth keeping
@@ -64,7 +67,7 @@ def bench(request: Request, command: Sequence[str] = (), tell: Callable[[str], N
         settings=Settings(tuple(pinned), request.runs, request.seconds),
         subjects=tuple(_subject(entrant, answers[number]) for number, entrant in enumerate(entrants)),
         results=tuple(results),
-        environment=_environment(load),
+        environment={**_environment(load), "power": sensing.to_json()},
         checks=check_budget(request.budget, results, psnr),
         judged=judged,
         absent=tuple(absent),
@@ -76,6 +79,7 @@ def _measure_all(
     request: Request,
     entrants: Sequence[Entrant],
     pinned: Mapping[int, tuple[int, ...] | None],
+    sensing: Sensing,
     tell: Callable[[str], None],
 ) -> tuple[list[SizeResult], dict[int, dict[str, Any]]]:
     """Every size with every number of threads, and what the entrants' own processes said of them."""
@@ -85,7 +89,7 @@ def _measure_all(
         for size, counts in zip(request.sizes, macs, strict=True):
             chosen = {n: entrant for n, entrant in enumerate(entrants) if entrant.size in (None, size)}
             tell(f"measuring {', '.join(names[n] for n in chosen)} at {size}x{size}, {counted(threads)}")
-            result, told = _measure(chosen, size, threads, cpus, request.timeout)
+            result, told = _measure(chosen, size, threads, cpus, request.timeout, sensing)
             results.append(replace(result, macs=tuple(counts)))
             answers |= told
     return results, answers
@@ -181,11 +185,16 @@ def _pinned(counts: Sequence[int]) -> dict[int, tuple[int, ...] | None]:
 
 
 def _measure(
-    chosen: Mapping[int, Entrant], size: int, threads: int, cpus: tuple[int, ...] | None, timeout: float
+    chosen: Mapping[int, Entrant],
+    size: int,
+    threads: int,
+    cpus: tuple[int, ...] | None,
+    timeout: float,
+    sensing: Sensing,
 ) -> tuple[SizeResult, dict[int, dict[str, Any]]]:
     """The result, and what each entrant's own process said of it, by the entrants' numbers."""
 
-    def job(purpose: str, entrants: Sequence[Entrant]) -> Job:
+    def job(purpose: str, entrants: Sequence[Entrant], extra: Mapping[str, Any] | None = None) -> Job:
         return Job(
             purpose=purpose,
             targets=tuple(entrant.target for entrant in entrants),
@@ -194,10 +203,22 @@ def _measure(
             size=size,
             threads=threads,
             cpus=cpus,
+            extra=dict(extra or {}),
         )
 
     answers = {number: run_isolated(job("start", [entrant]), timeout) for number, entrant in chosen.items()}
-    answer = run_isolated(job("latency", list(chosen.values())), timeout)
+    with sensing.beside(cpus or ()) as sampler:
+        answer = run_isolated(job("latency", list(chosen.values())), timeout)
+        measured = [
+            measure_energy(
+                sampler,
+                number,
+                entrant.parts[0],
+                entrant.engine,
+                partial(run_isolated, job("energy", [entrant], energy.PACE), timeout),
+            )
+            for number, entrant in chosen.items()
+        ]
     numbers = list(chosen)
     timings = tuple(_timing(numbers[series["subject"]], series) for series in answer["series"])
     result = SizeResult(
@@ -209,6 +230,8 @@ def _measure(
         timings=timings,
         ratios=tuple(_ratios(timings)),
         stolen=answer["stolen"],
+        watch=watch(sampler, answer.get("running")),
+        energies=tuple(each for each in measured if each is not None),
     )
     return result, answers
 
@@ -275,6 +298,7 @@ def _doubts(result: SizeResult, names: Sequence[str]) -> list[str]:
             lines.append(f"{name} {at}: the warm-up never became steady")
         if timing.shortened:
             lines.append(f"{name} {at}: only {len(timing.samples_ms)} runs, since each takes long")
+    lines += [f"{at}: {doubt}" for doubt in sensor_doubts(result.watch)]
     if result.stolen is not None and result.stolen > STOLEN_SHARE:
         lines.append(f"{at}: the hypervisor gave {result.stolen:.0%} of the machine's time to others meanwhile")
     return lines

@@ -64,6 +64,10 @@ def bench(
         float | None,
         typer.Option(help="Exit with 1 when the bundle's own parity record for the precision is below this, in dB."),
     ] = None,
+    power: Annotated[
+        bool,
+        typer.Option("--power/--no-power", help="Watch clocks and heat, and measure energy where a sensor tells it."),
+    ] = True,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
     output: Annotated[
@@ -105,6 +109,7 @@ def bench(
             memory=None if max_memory is None else parse_bytes(max_memory),
             psnr=min_psnr,
         ),
+        power=power,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
     )
     run_and_report(request, output, as_json, plot)

@@ -30,6 +30,7 @@ class Request:
         budget: limits for the first combination.
         peers: published networks to measure beside it, or None.
         timeout: of each measuring process, in seconds.
+        power: look at the machine's sensors, and measure energy where they tell power.
     """
 
     bundle: str
@@ -44,6 +45,7 @@ class Request:
     timeout: float = 1800.0
     budget: Budget = Budget()
     peers: PeerRequest | None = None
+    power: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from benchmarks.energy import Energy, read_watch
 from benchmarks.job import PARTS
 from benchmarks.measure import MOST_RUNS
 from benchmarks.statistics import percentiles
+from devices.power import Watch
 from runtime.json_fields import Fields
 
 KINDS = ("bundle", "teacher", "peer")
@@ -218,6 +220,8 @@ class SizeResult:
         stolen: share of the machine's time that the hypervisor gave to others meanwhile, None where nothing tells.
         macs: multiplications with addition of one content pass, by subject; None where they were not counted. Empty
             where nobody asked.
+        watch: what the sensors said while the latencies were measured, all subjects in turns; None without a look.
+        energies: of subjects that ran alone; empty where no sensor tells power.
     """
 
     width: int
@@ -229,6 +233,8 @@ class SizeResult:
     ratios: tuple[Ratio, ...]
     stolen: float | None
     macs: tuple[int | None, ...] = ()
+    watch: Watch | None = None
+    energies: tuple[Energy, ...] = ()
 
     def timing(self, subject: int, part: str) -> Timing | None:
         """That part of that subject, or None where it was not measured."""
@@ -250,10 +256,17 @@ class SizeResult:
             ratios=tuple(Ratio.read(item, subjects) for item in fields.each("ratios", 4 * MOST_SUBJECTS)),
             stolen=unless_null(raw, "stolen", lambda name: fields.number(name, 0, 1)),
             macs=_read_macs(fields, subjects),
+            watch=None if raw.get("watch") is None else read_watch(fields.inner("watch"), raw["watch"]),
+            energies=tuple(Energy.read(*item, subjects) for item in _energies(fields, raw)),
         )
         if not result.timings:
             raise fields.fail("timings", "must hold at least one measurement")
         return result
+
+
+def _energies(fields: Fields, raw: Raw) -> list[tuple[Fields, Raw]]:
+    """None in records of schema 1 and 2."""
+    return objects(fields, "energies", MOST_SUBJECTS) if "energies" in raw else []
 
 
 def _read_macs(fields: Fields, subjects: int) -> tuple[int | None, ...]:

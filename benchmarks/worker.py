@@ -77,10 +77,16 @@ def _measure_latency(job: Job) -> dict[str, Any]:
     gc.collect()
     gc.freeze()
     host = Host()
-    before = read_ticks(host)
+    before, begin = read_ticks(host), time.monotonic()
     series = measure(tasks)
-    stolen = load_between(host, before, read_ticks(host)).stolen
-    return {"series": [_series_to_json(each) for each in series], "stolen": stolen}
+    end, stolen = time.monotonic(), load_between(host, before, read_ticks(host)).stolen
+    return {"series": [_series_to_json(each) for each in series], "stolen": stolen, "running": [begin, end]}
+
+
+def _measure_energy(job: Job) -> dict[str, Any]:
+    from benchmarks.energy import energy_job
+
+    return energy_job(job)
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -105,6 +111,7 @@ def _judge(job: Job) -> dict[str, Any]:
 _PURPOSES = {
     "start": _measure_start,
     "latency": _measure_latency,
+    "energy": _measure_energy,
     "prepare": _prepare,
     "macs": _count_macs,
     "judge": _judge,
