@@ -6,11 +6,13 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks import energy
 from benchmarks.budget import check_budget, recorded_psnr
 from benchmarks.entrants import Entrant, Request, find_entrants
 from benchmarks.isolate import run_isolated
@@ -22,6 +24,7 @@ from benchmarks.peer_entrants import find_peers
 from benchmarks.quiet import wait_until_quiet
 from benchmarks.record import Absent, Record
 from benchmarks.resume import Cell, kept_results, left_to_do, plan_cells, told_before
+from benchmarks.sensing import Sensing, measure_energy, sensor_doubts, watch
 from benchmarks.statistics import drift, median_interval, ratio_interval
 from benchmarks.together import MOST_TOGETHER
 from devices import STOLEN_SHARE, DeviceError, Host, Load, describe_this_machine, measure_load, read_cores
@@ -66,17 +69,17 @@ def bench(
     entrants, warnings = find_entrants(request)
     psnr = _psnr(request, entrants[0])
     pinned = _pinned(request.threads)
-    load = wait_until_quiet(request.wait, tell, measure_load)
+    load, sensing = wait_until_quiet(request.wait, tell, measure_load), Sensing(request.power)
     warnings += [f"{line}: measure again on a quiet machine" for line in load.warnings()]
     for line in warnings:
         tell(f"warning: {line}")
     with TemporaryDirectory(prefix="brushlet-peers-") as folder:
         entrants, absent = _with_peers(request, entrants, Path(folder), tell)
-        cells, environment = plan_cells(request, pinned), _environment(load)
+        cells, environment = plan_cells(request, pinned), {**_environment(load), "power": sensing.to_json()}
         draft = _Draft(request, tuple(command), entrants, absent, warnings, cells, environment)
         if earlier is not None:
             draft.go_on(earlier)
-        _measure_all(draft, tell, keep)
+        _measure_all(draft, sensing, tell, keep)
         judged = None if earlier is None else earlier.judged
         try:
             judged = judged or _judge(request, entrants, max(pinned), tell)
@@ -128,7 +131,7 @@ class _Draft:
         )
 
 
-def _measure_all(draft: _Draft, tell: Callable[[str], None], keep: Callable[[Record], None]) -> None:
+def _measure_all(draft: _Draft, sensing: Sensing, tell: Callable[[str], None], keep: Callable[[Record], None]) -> None:
     """Measure the cells that are not done, and hand the record over after each."""
     request, entrants = draft.request, draft.entrants
     ahead = [cell for cell in draft.cells if cell not in draft.results]
@@ -140,7 +143,8 @@ def _measure_all(draft: _Draft, tell: Callable[[str], None], keep: Callable[[Rec
             wait_until_quiet(request.wait, tell, measure_load)
         chosen = {n: entrant for n, entrant in enumerate(entrants) if entrant.size in (None, cell.size)}
         tell(f"measuring {', '.join(names[n] for n in chosen)} at {cell}")
-        result, told = _measure(chosen, cell, request.timeout)
+        result, told = _measure(chosen, cell, request.timeout, sensing)
+        draft.environment["power"] = sensing.to_json()
         draft.results[cell] = replace(result, macs=tuple(macs.get(cell.size, ())))
         draft.told |= told
         keep(draft.record(left_to_do(draft.cells, draft.results, judging)))
@@ -242,10 +246,12 @@ def _pinned(counts: Sequence[int]) -> dict[int, tuple[int, ...] | None]:
     return picked if host.allowed_cpus is not None else dict.fromkeys(picked)
 
 
-def _measure(chosen: Mapping[int, Entrant], cell: Cell, timeout: float) -> tuple[SizeResult, dict[int, dict[str, Any]]]:
+def _measure(
+    chosen: Mapping[int, Entrant], cell: Cell, timeout: float, sensing: Sensing
+) -> tuple[SizeResult, dict[int, dict[str, Any]]]:
     """The result, and what each entrant's own process said of it, by the entrants' numbers."""
 
-    def job(purpose: str, entrants: Sequence[Entrant]) -> Job:
+    def job(purpose: str, entrants: Sequence[Entrant], extra: Mapping[str, Any] | None = None) -> Job:
         return Job(
             purpose=purpose,
             targets=tuple(entrant.target for entrant in entrants),
@@ -255,10 +261,22 @@ def _measure(chosen: Mapping[int, Entrant], cell: Cell, timeout: float) -> tuple
             threads=cell.threads,
             cpus=cell.cpus,
             batch=cell.batch,
+            extra=dict(extra or {}),
         )
 
     answers = {number: run_isolated(job("start", [entrant]), timeout) for number, entrant in chosen.items()}
-    answer = run_isolated(job("latency", list(chosen.values())), timeout)
+    with sensing.beside(cell.cpus or ()) as sampler:
+        answer = run_isolated(job("latency", list(chosen.values())), timeout)
+        measured = [
+            measure_energy(
+                sampler,
+                number,
+                entrant.parts[0],
+                entrant.engine,
+                partial(run_isolated, job("energy", [entrant], energy.PACE), timeout),
+            )
+            for number, entrant in chosen.items()
+        ]
     numbers = list(chosen)
     timings = tuple(_timing(numbers[series["subject"]], series) for series in answer["series"])
     result = SizeResult(
@@ -271,6 +289,8 @@ def _measure(chosen: Mapping[int, Entrant], cell: Cell, timeout: float) -> tuple
         ratios=tuple(_ratios(timings)),
         stolen=answer["stolen"],
         others=answer["others"],
+        watch=watch(sampler, answer.get("running")),
+        energies=tuple(each for each in measured if each is not None),
     )
     return result, answers
 
@@ -351,6 +371,7 @@ def _doubts(result: SizeResult, names: Sequence[str]) -> list[str]:
             lines.append(f"{name} {at}: the last third took {change:.2f} times as long as the first")
     if result.others is not None and result.others > OTHERS_SHARE:
         lines.append(f"{at}: other work took {result.others:.0%} of the CPUs' time meanwhile")
+    lines += [f"{at}: {doubt}" for doubt in sensor_doubts(result.watch)]
     if result.stolen is not None and result.stolen > STOLEN_SHARE:
         lines.append(f"{at}: the hypervisor gave {result.stolen:.0%} of the machine's time to others meanwhile")
     return lines

@@ -34,7 +34,7 @@ FORWARDED = {
     "wait": "--wait",
 }
 #: Those that are seen to, or refused, here.
-HANDLED = ("bundle", "rival", "teacher_weights", "budget", "peers", "host", "device")
+HANDLED = ("bundle", "rival", "teacher_weights", "budget", "peers", "host", "device", "power")
 MOST_RECORD_BYTES = 64 * 2**20
 #: For starting and writing, beside what the measuring processes may take.
 _SPARE_SECONDS = 300.0
@@ -152,16 +152,15 @@ def arguments(request: Request, bundles: Sequence[str]) -> list[str]:
         value = getattr(request, field)
         for each in value if isinstance(value, tuple) else (value,):
             words += [option, str(each)]
+    words += [] if request.power else ["--no-power"]
     return words + [word for rival in bundles[1:] for word in ("--vs", rival)]
 
 
 def _timeout(request: Request, bundles: int) -> float:
-    """Each size and number of threads takes one process for all, and one for each combination."""
+    """Each size, number of threads and batch takes one process for all, and one for each combination."""
     entrants = bundles * len(request.engines) * len(request.precisions)
-    return (
-        request.timeout * (entrants + 1) * len(request.sizes) * len(request.batches) * max(1, len(request.threads))
-        + _SPARE_SECONDS
-    )
+    cells = len(request.sizes) * len(request.batches) * max(1, len(request.threads))
+    return (request.timeout * (entrants + 1) + request.wait) * cells + _SPARE_SECONDS
 
 
 def _relay(line: str, tell: Callable[[str], None]) -> None:

@@ -80,6 +80,10 @@ def bench(
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="With --host: refuse another device; see `brushlet devices`.")
     ] = None,
+    power: Annotated[
+        bool,
+        typer.Option("--power/--no-power", help="Watch clocks and heat, and measure energy where a sensor tells it."),
+    ] = True,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
     output: Annotated[
@@ -127,6 +131,7 @@ def bench(
             psnr=min_psnr,
         ),
         wait=wait,
+        power=power,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
         host=host,
         device=device,

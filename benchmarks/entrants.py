@@ -35,6 +35,7 @@ class Request:
         host: measure on that machine (see `devices.remote.parse_address`) instead of this one; no engine is then the
             one that is recommended for it.
         device: what that machine has to be.
+        power: look at the machine's sensors, and measure energy where they tell power.
     """
 
     bundle: str
@@ -53,6 +54,7 @@ class Request:
     wait: float = 0.0
     host: str | None = None
     device: str | None = None
+    power: bool = True
 
 
 @dataclass(frozen=True)

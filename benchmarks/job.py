@@ -34,9 +34,9 @@ class Job:
     """One measuring process.
 
     ``purpose`` is "start" (load the one target, run it a few times: first run and memory) or "latency" (all targets
-    interleaved); ``parts`` names for each target what to measure, ``efforts`` how long, ``batch`` how many pictures at
-    once. Or it is "prepare" (peers),
-    "macs" or "judge"; what these need besides is in ``extra``, JSON.
+    interleaved) or "energy" (the one target alone, idle and running); ``parts`` names for each target what to measure,
+    ``efforts`` how long, ``batch`` how many pictures at once. Or it is "prepare" (peers), "macs" or "judge"; what these
+    need besides is in ``extra``, JSON.
     """
 
     purpose: str

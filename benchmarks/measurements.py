@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from benchmarks.energy import Energy, read_watch
 from benchmarks.job import PARTS
 from benchmarks.measure import MOST_RUNS
 from benchmarks.statistics import percentiles
 from benchmarks.together import MOST_TOGETHER
+from devices.power import Watch
 from runtime.json_fields import Fields
 
 KINDS = ("bundle", "teacher", "peer")
@@ -229,6 +231,8 @@ class SizeResult:
         macs: multiplications with addition of one content pass, by subject; None where they were not counted. Empty
             where nobody asked.
         others: share of the CPUs' time that other processes took meanwhile, None where the system does not tell.
+        watch: what the sensors said while the latencies were measured, all subjects in turns; None without a look.
+        energies: of subjects that ran alone; empty where no sensor tells power.
     """
 
     width: int
@@ -241,6 +245,8 @@ class SizeResult:
     stolen: float | None
     macs: tuple[int | None, ...] = ()
     others: float | None = None
+    watch: Watch | None = None
+    energies: tuple[Energy, ...] = ()
 
     @property
     def batch(self) -> int:
@@ -268,12 +274,19 @@ class SizeResult:
             stolen=unless_null(raw, "stolen", lambda name: fields.number(name, 0, 1)),
             macs=_read_macs(fields, subjects),
             others=if_present(raw, "others", lambda name: fields.number(name, 0, 1)),
+            watch=None if raw.get("watch") is None else read_watch(fields.inner("watch"), raw["watch"]),
+            energies=tuple(Energy.read(*item, subjects) for item in _energies(fields, raw)),
         )
         if not result.timings:
             raise fields.fail("timings", "must hold at least one measurement")
         if len({timing.batch for timing in result.timings}) > 1:
             raise fields.fail("timings", "must all have one 'batch'")
         return result
+
+
+def _energies(fields: Fields, raw: Raw) -> list[tuple[Fields, Raw]]:
+    """None in records of schema 1 and 2."""
+    return objects(fields, "energies", MOST_SUBJECTS) if "energies" in raw else []
 
 
 def _read_macs(fields: Fields, subjects: int) -> tuple[int | None, ...]:

@@ -11,6 +11,7 @@ from benchmarks.job import PARTS
 from benchmarks.labels import counted, labels
 from benchmarks.measurements import Ratio, SizeResult, Start, Subject, Timing
 from benchmarks.peer_table import peer_notes, peer_table
+from benchmarks.power_lines import energy_sentences, sensor_lines
 from benchmarks.record import Record
 from benchmarks.wording import heading, short, times
 
@@ -34,7 +35,7 @@ def render(record: Record) -> Group:
 
     It fits into a terminal of 80 columns.
     """
-    said = [Text(line, style="bold") for line in sentences(record)]
+    said = [Text(line, style="bold") for line in (*sentences(record), *energy_sentences(record))]
     said += [Text(line) for line in _stages(record)]
     warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
     warnings += [Text(f"unfinished: {line}", style="yellow") for line in record.unfinished]
@@ -42,6 +43,7 @@ def render(record: Record) -> Group:
         body, notes = [peer_table(record)], peer_notes(record)
     else:
         body, notes = [_timings(record), *_fidelities(record)], _meanings(record)
+    notes = [*notes, *sensor_lines(record)]
     return Group(
         Text(title(record), style="bold"), *body, *said, *(Text(line, style="dim") for line in notes), *warnings
     )

@@ -91,15 +91,22 @@ def _measure_latency(job: Job) -> dict[str, Any]:
     gc.collect()
     gc.freeze()
     host = Host()
-    before, begin, own_before = read_ticks(host), time.perf_counter(), time.process_time()
+    before, begin, own_before = read_ticks(host), time.monotonic(), time.process_time()
     series = measure(tasks)
-    load = load_between(host, before, read_ticks(host))
-    own = (time.process_time() - own_before) / (time.perf_counter() - begin) / load.cpus
+    end, load = time.monotonic(), load_between(host, before, read_ticks(host))
+    own = (time.process_time() - own_before) / (end - begin) / load.cpus
     return {
         "series": [_series_to_json(each, job.batch, with_stages.get(each.name)) for each in series],
         "stolen": load.stolen,
         "others": None if load.busy is None else min(1.0, max(0.0, load.busy - own)),
+        "running": [begin, end],
     }
+
+
+def _measure_energy(job: Job) -> dict[str, Any]:
+    from benchmarks.energy import energy_job
+
+    return energy_job(job)
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -124,6 +131,7 @@ def _judge(job: Job) -> dict[str, Any]:
 _PURPOSES = {
     "start": _measure_start,
     "latency": _measure_latency,
+    "energy": _measure_energy,
     "prepare": _prepare,
     "macs": _count_macs,
     "judge": _judge,

@@ -60,6 +60,17 @@ class Host:
         text = self._text(path)
         return None if text is None else text.replace("\0", "").strip()
 
+    def read_integer(self, path: str) -> int | None:
+        """A file that holds a whole number; None where it is unreadable or holds something else."""
+        try:
+            return int(self.read(path) or "")
+        except ValueError:
+            return None
+
+    def folders(self, pattern: str) -> list[str]:
+        """Paths below ``root`` that fit a pattern such as ``sys/class/hwmon/hwmon*``, sorted, relative to ``root``."""
+        return sorted(str(path.relative_to(self.root)) for path in self.root.glob(pattern))
+
     def read_list(self, path: str) -> list[str]:
         """Strings of a device-tree list, which NULs separate; empty if unreadable."""
         return [part for part in (self._text(path) or "").split("\0") if part]

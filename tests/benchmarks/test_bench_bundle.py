@@ -121,7 +121,7 @@ def quick(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """A request on a quiet machine whose measuring processes answer at once."""
     monkeypatch.setattr(bench_bundle, "measure_load", lambda: QUIET)
     monkeypatch.setattr(bench_bundle, "run_isolated", canned)
-    return Request(str(tiny), sizes=(32,))
+    return Request(str(tiny), sizes=(32,), power=False)
 
 
 def test_default_threads_are_this_machines_cores(quick):

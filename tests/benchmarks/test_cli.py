@@ -16,7 +16,7 @@ import pytest
 from benchmarks import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--size", "32", "--runs", "3", "--seconds", "0.01", "--threads", "1")
+QUICK = ("--size", "32", "--runs", "3", "--seconds", "0.01", "--threads", "1", "--no-power")
 
 
 def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:

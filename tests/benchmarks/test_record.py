@@ -99,7 +99,7 @@ def first_timing(data: dict) -> dict:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(schema=3), "has schema 3, not 2"),
+        (lambda d: d.update(schema=4), "has schema 4, not 3"),
         (lambda d: d.update(kind="predicted"), "'kind' must be one of measured"),
         (lambda d: d.pop("subjects"), "'subjects' is missing"),
         (lambda d: d.update(created="yesterday"), "'created' must be a UTC time"),
