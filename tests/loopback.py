@@ -16,10 +16,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.devices.conftest import jetson_orin_nano
 
 #: Messages of a Jetson's tools, as their public logs show them.
 NVPMODEL = "NV Power Mode: 15W\n0\n"
@@ -28,6 +30,14 @@ TEGRASTATS = (
     "0%@729,0%@729] EMC_FREQ 0%@2133 GR3D_FREQ 0%@[305] cpu@46.218C soc2@45.5C soc0@45.9C gpu@46.9C tj@46.9C "
     "soc1@45.1C VDD_IN 4312mW/4312mW VDD_CPU_GPU_CV 563mW/563mW VDD_SOC 1327mW/1327mW\n"
 )
+
+TENSORRT = """
+import pytest
+from tests.runtime.engines.fake_cuda import FakeCuda
+from tests.runtime.engines.fake_tensorrt import install
+patch = pytest.MonkeyPatch()
+install(patch, "tensorrt-10.3.0", FakeCuda("8.7").install(patch))
+"""
 
 
 def free_port() -> int:
@@ -224,6 +234,10 @@ def require_sshd() -> None:
     """Skip a test where there is no OpenSSH."""
     if shutil.which("ssh") is None or not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()):
         pytest.skip("needs OpenSSH's server and client (sudo apt-get install openssh-server)")
+    if os.geteuid() == 0:
+        accounts = Path("/etc/shadow").read_text().splitlines()
+        if any(line.startswith("root:!") for line in accounts):
+            pytest.skip("sshd lets nobody into a locked account, and root's is")
 
 
 @pytest.fixture
@@ -247,12 +261,37 @@ def server(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
+def jetson(server: Server, device: Device) -> Device:
+    """A Jetson Orin Nano behind the server."""
+    compatible = "nvidia,p3768-0000+p3767-0005-super\0nvidia,p3767-0005\0nvidia,tegra234\0"
+    device.show({**jetson_orin_nano(), "proc/device-tree/compatible": compatible})
+    return device
+
+
+@pytest.fixture
+def changed(jetson: Device, server: Server) -> Callable[[str], Device]:
+    """``changed(code)``: the Jetson, whose Pythons do this when they start."""
+
+    def change(code: str) -> Device:
+        jetson.python_does(code)
+        server.restart()
+        return jetson
+
+    return change
+
+
+@pytest.fixture
+def with_tensorrt(jetson: Device, server: Server) -> Device:
+    """The same, with a TensorRT that runs on the processor: see tests/runtime/engines/fake_tensorrt.py."""
+    jetson.module("tensorrt", TENSORRT)
+    server.restart()
+    return jetson
+
+
+@pytest.fixture
 def line(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     """A line to the server that fails when it is told to; BRUSHLET_SSH goes through it."""
     line = Line(server.port)
     monkeypatch.setenv("BRUSHLET_SSH", server.configure(line.port))
     yield line
     line.close()
-
-
-__all__ = ["Device", "Line", "Server", "device", "line", "server"]

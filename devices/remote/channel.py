@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import subprocess
@@ -78,17 +79,23 @@ class Channel:
         """Send a frame. Raises ConnectionLost."""
         self._write(b"%s %d\n" % (kind.encode(), len(payload)) + payload)
 
-    def receive(self) -> tuple[str, bytes]:
+    def receive(self, deadline: float = math.inf) -> tuple[str, bytes]:
         """The next frame that is more than a sign of life.
+
+        Args:
+            deadline: of ``time.monotonic``, after which signs of life are not enough.
 
         Raises:
             ConnectionLost: there is none any more.
-            DeviceError: what comes is no frame.
+            DeviceError: what comes is no frame, or only signs of life came until the deadline.
         """
         while True:
             kind, payload = self._frame()
             if kind != "alive":
                 return kind, payload
+            if time.monotonic() > deadline:
+                self._sound = False
+                raise DeviceError(f"{self._host} does not end what should have been over by now: look at it there")
 
     def _frame(self) -> tuple[str, bytes]:
         while (end := self._buffer.find(b"\n", 0, 64)) < 0:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from devices.remote.transport import Transport, transport_to
 
 #: A person may have to type a password meanwhile.
 GREETING_SECONDS = 150.0
+#: For a device that is to stop a command.
+GRACE_SECONDS = 60.0
 #: So often a line that was cut is taken up again, after a pause that doubles.
 ATTEMPTS, PAUSE_SECONDS = 3, 1.0
 _SYSTEM_ERRORS = {
@@ -142,7 +145,15 @@ class Connection:
             lines[kind] = [*lines[kind][-keep + 1 :], line]
             tells[kind](line)
 
-        answer = self._call("run", hear, command=list(command), environment=environment or {}, timeout=timeout)
+        # The device sees to the timeout itself, if it can.
+        answer = self._call(
+            "run",
+            hear,
+            limit=timeout + GRACE_SECONDS,
+            command=list(command),
+            environment=environment or {},
+            timeout=timeout,
+        )
         status, timed_out = answer.get("status"), answer.get("timed_out")
         if type(status) is not int or type(timed_out) is not bool:
             raise self._odd()
@@ -194,18 +205,17 @@ class Connection:
         Raises:
             RemoteError: there is none, or it is larger.
         """
-        pieces: list[bytes] = []
+        data = bytearray()
 
         def take(kind: str, payload: bytes) -> None:
-            pieces.append(payload)
-            if kind != "data" or sum(map(len, pieces)) > most:
+            data.extend(payload)
+            if kind != "data" or len(data) > most:
                 raise self._odd()
 
         answer = self._call("get", take, path=path, most=most)
-        data = b"".join(pieces)
         if answer.get("sha256") != hashlib.sha256(data).hexdigest():
             raise RemoteError(f"{path} of {self.host} did not arrive as it was sent: run it again")
-        return data
+        return bytes(data)
 
     def move(self, source: str, target: str) -> None:
         """Move a file or a folder there, in place of what is at ``target``."""
@@ -255,16 +265,18 @@ class Connection:
         name: str,
         hear: Callable[[str, bytes], None] | None = None,
         pieces: Sequence[bytes] = (),
+        limit: float = math.inf,
         **arguments: Any,
     ) -> Any:
-        """Call the agent, and give what it sends meanwhile to ``hear``."""
+        """Call the agent, and give what it sends meanwhile to ``hear``; it has to be done within ``limit`` seconds."""
         if self._channel is None:
             raise ConnectionLost(f"the connection to {self.host} is closed")
+        deadline = time.monotonic() + limit
         self._channel.send("call", json.dumps({"name": name, "arguments": arguments}).encode())
         for piece in pieces:
             self._channel.send("data", piece)
         while True:
-            kind, payload = self._channel.receive()
+            kind, payload = self._channel.receive(deadline)
             if kind in ("done", "failed"):
                 return self._result(kind, payload)
             if hear is None or kind not in ("out", "err", "data"):

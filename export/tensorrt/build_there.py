@@ -28,12 +28,14 @@ from devices.remote import (
 from export.tensorrt.bundle_engines import SOURCE_FORMAT
 from runtime.atomic_write import write_atomically
 from runtime.bundle import MANIFEST_NAME, MAX_MANIFEST_BYTES, Bundle, Graph, Manifest, open_bundle
-from runtime.engines.engine_file import MOST_PLAN_BYTES, unseal
+from runtime.engines.engine_file import unseal
 from runtime.errors import UserError
 from runtime.json_fields import read_json
 
 FORMAT = "tensorrt"
 BUILD_SECONDS = 3600.0
+#: Far more than the engine of a painter has.
+MOST_ENGINE_BYTES = 2**28
 #: Where engines are kept on the device, one folder for each graph, recipe and version of TensorRT.
 _KEPT = "engines"
 #: The first Jetson release with CUDA 13, and what of CUDA's Python bindings fits before it and from it on.
@@ -115,7 +117,7 @@ def build_there(
     if MANIFEST_NAME not in connection.digests(kept):
         _build(connection, python, environment, bundle, source, kept)
     graph = _built(connection, kept, source)
-    data = connection.get(f"{kept}/{graph.file}", min(graph.bytes, MOST_PLAN_BYTES))
+    data = connection.get(f"{kept}/{graph.file}", min(graph.bytes, MOST_ENGINE_BYTES))
     if (len(data), hashlib.sha256(data).hexdigest()) != (graph.bytes, graph.sha256):
         raise UserError(f"the engine of {connection.host} is not what its manifest says: it is not taken over")
     unseal(data, f"the engine of {connection.host}")

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import Record, Request, bench
 from runtime.bundle import open_bundle
-from tests.loopback import device, line, server  # noqa: F401 (fixtures)
+from tests.loopback import changed, device, jetson, line, server, with_tensorrt  # noqa: F401 (fixtures)
 from tests.tiny_bundle import make_tiny_bundle
 
 

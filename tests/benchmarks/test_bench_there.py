@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,22 +26,12 @@ from devices.remote import ConnectionLost, RemoteError, connect
 from export.tensorrt.build_engine import EngineOptions
 from runtime.bundle import open_bundle, sha256_of
 from runtime.errors import UserError
-from tests.devices.conftest import jetson_orin_nano
 from tests.export.tensorrt.test_bundle_engines import add_recipe
-from tests.loopback import Device, Server
 from tests.tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"sizes": (64,), "threads": (1,), "runs": 3, "seconds": 0.01, "timeout": 60.0, "host": "jetson"}
 CPU = {**QUICK, "engines": ("onnxruntime",)}
-#: A TensorRT that runs on the processor; see tests/runtime/engines/fake_tensorrt.py.
-TENSORRT = """
-import pytest
-from tests.runtime.engines.fake_cuda import FakeCuda
-from tests.runtime.engines.fake_tensorrt import install
-patch = pytest.MonkeyPatch()
-install(patch, "tensorrt-10.3.0", FakeCuda("8.7").install(patch))
-"""
 ON_BENCH = "if '-m' in sys.orig_argv and 'benchmarks' in sys.orig_argv:\n"
 ON_WORKER = "if 'benchmarks.worker' in sys.orig_argv:\n"
 
@@ -52,26 +41,6 @@ WRITE = (
     "    {}\n"
     "    os._exit(0)"
 )
-
-
-@pytest.fixture
-def jetson(server: Server, device: Device) -> Device:
-    """A Jetson Orin Nano behind the server."""
-    compatible = "nvidia,p3768-0000+p3767-0005-super\0nvidia,p3767-0005\0nvidia,tegra234\0"
-    device.show({**jetson_orin_nano(), "proc/device-tree/compatible": compatible})
-    return device
-
-
-@pytest.fixture
-def changed(jetson: Device, server: Server) -> Callable[[str], Device]:
-    """``changed(code)``: the Jetson, whose Pythons do this when they start."""
-
-    def change(code: str) -> Device:
-        jetson.python_does(code)
-        server.restart()
-        return jetson
-
-    return change
 
 
 @pytest.fixture
@@ -140,13 +109,6 @@ def test_against_another_bundle_of_that_name_on_a_device_whose_clock_is_wrong(je
 
 
 # -- TensorRT
-
-
-@pytest.fixture
-def with_tensorrt(jetson: Device, server: Server) -> Device:
-    jetson.module("tensorrt", TENSORRT)
-    server.restart()
-    return jetson
 
 
 def test_the_engine_is_built_there_once(with_tensorrt, own):

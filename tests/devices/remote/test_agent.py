@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.device_file import parse_toml
+from devices.errors import DeviceError
 from devices.remote import ConnectionLost, RemoteError, agent
 from devices.remote import connection as connection_module
 from devices.remote.first_line import PYTHONS, first_line
@@ -286,6 +287,14 @@ def test_a_device_that_answers_nonsense(agent_folder, monkeypatch, connect_here,
     with pytest.raises(Exception, match=said) as caught:
         connect_here()
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_device_that_cannot_stop_a_command(connect_here, monkeypatch):
+    """It gives signs of life, and the command neither ends nor is stopped."""
+    monkeypatch.setattr(connection_module, "GRACE_SECONDS", -29.5)
+    here = connect_here(patience=2.0)
+    with pytest.raises(DeviceError, match="^here does not end what should have been over"):
+        here.run(["sleep", "30"], 30)
 
 
 def test_greeting_takes_patience_but_not_for_ever(monkeypatch, connect_here):
