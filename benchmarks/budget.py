@@ -20,7 +20,7 @@ from runtime.errors import UserError
 from runtime.json_fields import Fields
 
 #: What a limit on latency may be about, and how it is called.
-BUDGET_PARTS = {"end_to_end": "end to end", "model": "model only"}
+BUDGET_PARTS = {"end_to_end": "end to end", "model": "model only", "files": "with files"}
 #: Roles of parity records that say how like a precision's picture is to the float32 student's.
 _PICTURE_ROLES = ("paint", "picture")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -53,7 +53,7 @@ class Budget:
         if not 0 < self.percentile <= 100:
             raise UserError(f"--percentile must be above 0 and at most 100, not {self.percentile:g}")
         if self.part not in BUDGET_PARTS:
-            raise UserError(f"--part must be {' or '.join(BUDGET_PARTS)}, not {self.part!r}")
+            raise UserError(f"--part must be end_to_end, model or files, not {self.part!r}")
         if self.psnr is not None and not math.isfinite(self.psnr):
             raise UserError(f"--min-psnr must be a number of decibels, not {self.psnr:g}")
 
@@ -145,7 +145,7 @@ def require_kept(checks: Sequence[Check]) -> None:
 
 def _checks(budget: Budget, results: Sequence[SizeResult], psnr: float | None) -> Iterator[Check]:
     for result in results:
-        at = f"at {result.width}x{result.height} with {counted(result.threads)}"
+        at = f"at {result.width}x{result.height} with {counted(result.threads, result.batch)}"
         if budget.milliseconds is not None and (timing := result.timing(0, budget.part)):
             (found,) = percentiles(timing.samples_ms, [budget.percentile])
             what = f"p{budget.percentile:g} {BUDGET_PARTS[budget.part]} {at}"

@@ -20,6 +20,9 @@ def bench(
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads; one per usable physical core by default; may be given again.")
     ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Pictures that are handed over at once; 1 by default; may be given again.")
+    ] = None,
     runs: Annotated[int, typer.Option(help="At least this many runs ...")] = 50,
     seconds: Annotated[float, typer.Option(help="... and at least this many seconds, for each row.")] = 5.0,
     engine: Annotated[
@@ -56,7 +59,7 @@ def bench(
         float | None, typer.Option(help="Exit with 1 when the first row takes longer than this, in milliseconds.")
     ] = None,
     percentile: Annotated[float, typer.Option(help="The percentile of the samples that --budget-ms is about.")] = 90.0,
-    part: Annotated[str, typer.Option(help="What --budget-ms is about: end_to_end or model.")] = "end_to_end",
+    part: Annotated[str, typer.Option(help="What --budget-ms is about: end_to_end, model or files.")] = "end_to_end",
     max_memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Exit with 1 when the peak memory is above this, such as 200MB.")
     ] = None,
@@ -64,13 +67,30 @@ def bench(
         float | None,
         typer.Option(help="Exit with 1 when the bundle's own parity record for the precision is below this, in dB."),
     ] = None,
+    wait: Annotated[
+        float, typer.Option(help="Wait until no other work keeps the machine busy, for at most this many seconds.")
+    ] = 0.0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD", help="Go on with a record that was interrupted; it keeps what it holds."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Measure there: USER@HOST over SSH, or adb:SERIAL for Android.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --host: refuse another device; see `brushlet devices`.")
+    ] = None,
+    power: Annotated[
+        bool,
+        typer.Option("--power/--no-power", help="Watch clocks and heat, and measure energy where a sensor tells it."),
+    ] = True,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The record's file; records/<bundle>-<time>.json by default.")
     ] = None,
 ) -> None:
-    """Measure how fast a bundle is on this machine, and how much memory it takes.
+    """Measure how fast a bundle is on this machine, or on the one at --host, and how much memory it takes.
 
     Several engines and precisions are measured in turns in one process and compared with the first of them.
 
@@ -79,6 +99,10 @@ def bench(
     Example: brushlet bench adain-w025 --engine onnxruntime --engine openvino --precision fp32 --precision int8
 
     Example: brushlet bench adain-w025 --peers --peer-weights weights/ --content photos/ --style paintings/
+
+    Example: brushlet bench adain-w025 --batch 1 --batch 4 --threads 1 --threads 2 --resume records/interrupted.json
+
+    Example: brushlet bench adain-w025 --precision int8 --device jetson-orin-nano --host user@jetson.local
 
     Example: brushlet bench adain-w025 --precision int8 --budget-ms 33 --percentile 90 --max-memory 200MB --min-psnr 35
     """
@@ -91,9 +115,10 @@ def bench(
         bundle=bundle,
         sizes=tuple(dict.fromkeys(size or [512])),
         threads=tuple(dict.fromkeys(threads or ())),
+        batches=tuple(dict.fromkeys(batch or [1])),
         runs=runs,
         seconds=seconds,
-        engines=tuple(dict.fromkeys(engine or ["onnxruntime"])),
+        engines=tuple(dict.fromkeys(engine or ([] if host else ["onnxruntime"]))),
         precisions=tuple(dict.fromkeys(precision or ["fp32"])),
         rival=versus,
         teacher_weights=teacher_weights,
@@ -105,6 +130,10 @@ def bench(
             memory=None if max_memory is None else parse_bytes(max_memory),
             psnr=min_psnr,
         ),
+        wait=wait,
+        power=power,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
+        host=host,
+        device=device,
     )
-    run_and_report(request, output, as_json, plot)
+    run_and_report(request, output, as_json, plot, resume)

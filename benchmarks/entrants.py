@@ -24,17 +24,24 @@ class Request:
 
     Attributes:
         threads: numbers of threads; none is one per usable core.
+        batches: numbers of pictures that are handed over at once.
         engines, precisions: the bundle is measured in all combinations that it holds; the first one is what the
             others are compared with.
         rival: "teacher", another bundle, or None.
         budget: limits for the first combination.
         peers: published networks to measure beside it, or None.
+        wait: most seconds to wait for a quiet machine, before each size, number of threads and batch.
         timeout: of each measuring process, in seconds.
+        host: measure on that machine (see `devices.remote.parse_address`) instead of this one; no engine is then the
+            one that is recommended for it.
+        device: what that machine has to be.
+        power: look at the machine's sensors, and measure energy where they tell power.
     """
 
     bundle: str
     sizes: tuple[int, ...] = (512,)
     threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = (1,)
     runs: int = 50
     seconds: float = 5.0
     engines: tuple[str, ...] = ("onnxruntime",)
@@ -44,6 +51,10 @@ class Request:
     timeout: float = 1800.0
     budget: Budget = Budget()
     peers: PeerRequest | None = None
+    wait: float = 0.0
+    host: str | None = None
+    device: str | None = None
+    power: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ def find_entrants(request: Request) -> tuple[list[Entrant], list[str]]:
     slower = replace(effort, budget=RIVAL_SECONDS)
     bundle = open_bundle(find_model(request.bundle))
     own, left_out = _combinations(bundle, bundle.manifest.name, request, effort)
+    own[0] = replace(own[0], parts=(*own[0].parts, "files"))  # files take the others as long
     if request.rival is None:
         return own, left_out
     if request.rival == "teacher":

@@ -85,12 +85,19 @@ def _read_result(path: Path, status: int, log: Path) -> dict[str, Any]:
         raise WorkerError(f"the measuring process was killed by {_signal_name(-status)}{hint}")
     try:
         with open(path, "rb") as stream:
-            answer = json.loads(stream.read(_MOST_RESULT_BYTES))
+            answer = json.loads(stream.read(_MOST_RESULT_BYTES), parse_constant=_refuse_constant)
+        if not isinstance(answer, dict):
+            raise ValueError("a result is a JSON object")
     except (OSError, ValueError):
         raise WorkerError(f"the measuring process failed with status {status}: {_last_line(log)}") from None
     if "error" in answer:
         raise WorkerError(answer["error"])
     return answer
+
+
+def _refuse_constant(name: str) -> None:
+    """A figure that is not finite would end up in no record: better that its process failed."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _signal_name(number: int) -> str:

@@ -12,6 +12,7 @@ from benchmarks.measure import Effort
 PARTS = {
     "model": "the paint graph alone, its inputs ready",
     "end_to_end": "picture in memory to picture in memory, the style's code ready",
+    "files": "photo to picture file: read and scaled down, stylized, encoded and written; the style's code ready",
     "style": "style picture in memory to its code",
     "both_pictures": "content and style picture in memory to picture in memory",
 }
@@ -33,8 +34,9 @@ class Job:
     """One measuring process.
 
     ``purpose`` is "start" (load the one target, run it a few times: first run and memory) or "latency" (all targets
-    interleaved); ``parts`` names for each target what to measure, ``efforts`` how long. Or it is "prepare" (peers),
-    "macs" or "judge"; what these need besides is in ``extra``, JSON.
+    interleaved) or "energy" (the one target alone, idle and running); ``parts`` names for each target what to measure,
+    ``efforts`` how long, ``batch`` how many pictures at once. Or it is "prepare" (peers), "macs" or "judge"; what these
+    need besides is in ``extra``, JSON.
     """
 
     purpose: str
@@ -45,6 +47,7 @@ class Job:
     threads: int
     cpus: tuple[int, ...] | None
     extra: dict[str, Any] = field(default_factory=dict)
+    batch: int = 1
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -63,4 +66,5 @@ class Job:
             threads=data["threads"],
             cpus=None if data["cpus"] is None else tuple(data["cpus"]),
             extra=data["extra"],
+            batch=data["batch"],
         )

@@ -1,4 +1,4 @@
-"""What to call each of several subjects, by what tells them apart, and a number of threads."""
+"""What to call each of several subjects, by what tells them apart, and numbers of threads and pictures at once."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def labels(subjects: Sequence[Named]) -> list[str]:
     ]
 
 
-def counted(threads: int) -> str:
-    """ "1 thread", "2 threads"."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
+def counted(threads: int, batch: int = 1) -> str:
+    """ "1 thread", "2 threads", "2 threads, 4 pictures at once"."""
+    text = "1 thread" if threads == 1 else f"{threads} threads"
+    return text if batch == 1 else f"{text}, {batch} pictures at once"

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from benchmarks.energy import Energy, read_watch
 from benchmarks.job import PARTS
 from benchmarks.measure import MOST_RUNS
 from benchmarks.statistics import percentiles
+from benchmarks.together import MOST_TOGETHER
+from devices.power import Watch
 from runtime.json_fields import Fields
 
 KINDS = ("bundle", "teacher", "peer")
@@ -89,6 +92,8 @@ class Start:
     """A fresh process with one subject: loading, the first run, and the most memory over a few runs.
 
     ``baseline_bytes`` is what Python with numpy and Pillow held before; None where the system does not tell.
+    ``gpu_bytes`` is by how much the memory in use on the NVIDIA GPUs grew, what the driver itself needs included; None
+    where the engine uses none.
     """
 
     subject: int
@@ -96,6 +101,7 @@ class Start:
     first_ms: float
     baseline_bytes: int | None
     peak_bytes: int | None
+    gpu_bytes: int | None = None
 
     @property
     def above_baseline_bytes(self) -> int | None:
@@ -112,6 +118,7 @@ class Start:
             first_ms=fields.number("first_ms", 0, 1e9),
             baseline_bytes=unless_null(raw, "baseline_bytes", lambda name: fields.integer(name, 0, 2**50)),
             peak_bytes=unless_null(raw, "peak_bytes", lambda name: fields.integer(name, 0, 2**50)),
+            gpu_bytes=if_present(raw, "gpu_bytes", lambda name: fields.integer(name, 0, 2**50)),
         )
 
 
@@ -120,7 +127,8 @@ class Timing:
     """Samples in milliseconds, in the order of time, of one part (see PARTS) of one subject.
 
     ``low_ms`` and ``high_ms`` bound the median with 95 % confidence. ``steady`` and ``shortened`` as in
-    ``benchmarks.measure.Series``.
+    ``benchmarks.measure.Series``. A sample is the time of ``batch`` pictures that were handed over at once.
+    ``stages_ms`` are the medians of what a run goes through, by name, where that was looked at (the part "files").
     """
 
     subject: int
@@ -131,6 +139,8 @@ class Timing:
     high_ms: float
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
+    batch: int = 1
+    stages_ms: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def percentiles_ms(self) -> tuple[float, float, float]:
@@ -141,10 +151,10 @@ class Timing:
     @property
     def pictures_per_second(self) -> float:
         """From the median."""
-        return 1000 / self.percentiles_ms[0]
+        return self.batch * 1000 / self.percentiles_ms[0]
 
     @classmethod
-    def read(cls, fields: Fields, subjects: int) -> Timing:
+    def read(cls, fields: Fields, raw: Raw, subjects: int) -> Timing:
         timing = cls(
             subject=fields.integer("subject", 0, subjects - 1),
             part=fields.choice("part", tuple(PARTS)),
@@ -154,6 +164,8 @@ class Timing:
             high_ms=fields.number("high_ms", 0, 1e9),
             warmup_ms=numbers(fields, "warmup_ms", MOST_RUNS, float),
             samples_ms=numbers(fields, "samples_ms", 2 * MOST_RUNS, float),
+            batch=if_present(raw, "batch", lambda name: fields.integer(name, 1, MOST_TOGETHER)) or 1,
+            stages_ms=_read_stages(fields),
         )
         if timing.percentiles_ms[0] <= 0:
             raise fields.fail("samples_ms", "must have a median above 0")
@@ -218,6 +230,9 @@ class SizeResult:
         stolen: share of the machine's time that the hypervisor gave to others meanwhile, None where nothing tells.
         macs: multiplications with addition of one content pass, by subject; None where they were not counted. Empty
             where nobody asked.
+        others: share of the CPUs' time that other processes took meanwhile, None where the system does not tell.
+        watch: what the sensors said while the latencies were measured, all subjects in turns; None without a look.
+        energies: of subjects that ran alone; empty where no sensor tells power.
     """
 
     width: int
@@ -229,6 +244,14 @@ class SizeResult:
     ratios: tuple[Ratio, ...]
     stolen: float | None
     macs: tuple[int | None, ...] = ()
+    others: float | None = None
+    watch: Watch | None = None
+    energies: tuple[Energy, ...] = ()
+
+    @property
+    def batch(self) -> int:
+        """How many pictures were handed over at once; the same in all timings."""
+        return self.timings[0].batch
 
     def timing(self, subject: int, part: str) -> Timing | None:
         """That part of that subject, or None where it was not measured."""
@@ -246,14 +269,24 @@ class SizeResult:
             threads=fields.integer("threads", 1, 4096),
             cpus=unless_null(raw, "cpus", lambda name: numbers(fields, name, 4096, int)),
             starts=tuple(Start.read(*item, subjects) for item in objects(fields, "starts", MOST_SUBJECTS)),
-            timings=tuple(Timing.read(item, subjects) for item in fields.each("timings", 4 * MOST_SUBJECTS)),
+            timings=tuple(Timing.read(*item, subjects) for item in objects(fields, "timings", 4 * MOST_SUBJECTS)),
             ratios=tuple(Ratio.read(item, subjects) for item in fields.each("ratios", 4 * MOST_SUBJECTS)),
             stolen=unless_null(raw, "stolen", lambda name: fields.number(name, 0, 1)),
             macs=_read_macs(fields, subjects),
+            others=if_present(raw, "others", lambda name: fields.number(name, 0, 1)),
+            watch=None if raw.get("watch") is None else read_watch(fields.inner("watch"), raw["watch"]),
+            energies=tuple(Energy.read(*item, subjects) for item in _energies(fields, raw)),
         )
         if not result.timings:
             raise fields.fail("timings", "must hold at least one measurement")
+        if len({timing.batch for timing in result.timings}) > 1:
+            raise fields.fail("timings", "must all have one 'batch'")
         return result
+
+
+def _energies(fields: Fields, raw: Raw) -> list[tuple[Fields, Raw]]:
+    """None in records of schema 1 and 2."""
+    return objects(fields, "energies", MOST_SUBJECTS) if "energies" in raw else []
 
 
 def _read_macs(fields: Fields, subjects: int) -> tuple[int | None, ...]:
@@ -265,6 +298,13 @@ def _read_macs(fields: Fields, subjects: int) -> tuple[int | None, ...]:
     return tuple(values)
 
 
+def _read_stages(fields: Fields) -> dict[str, float]:
+    stages = fields.mapping("stages_ms", optional=True)
+    if len(stages) > 20 or not all(type(ms) in (int, float) and 0 <= ms <= 1e9 for ms in stages.values()):
+        raise fields.fail("stages_ms", "must hold a few numbers, none below 0")
+    return stages
+
+
 def numbers(fields: Fields, name: str, most: int, kind: type) -> tuple[Any, ...]:
     """A list of at least one number from 0."""
     values = fields.sequence(name, most)
@@ -273,9 +313,9 @@ def numbers(fields: Fields, name: str, most: int, kind: type) -> tuple[Any, ...]
     return tuple(kind(value) for value in values)
 
 
-def texts(fields: Fields, name: str) -> tuple[str, ...]:
-    """A list of strings."""
-    values = fields.sequence(name, 1000)
+def texts(fields: Fields, name: str, optional: bool = False) -> tuple[str, ...]:
+    """A list of strings; an absent optional one is empty."""
+    values = fields.sequence(name, 1000, optional)
     if not all(isinstance(value, str) for value in values):
         raise fields.fail(name, "must be a list of texts")
     return tuple(values)
@@ -289,3 +329,8 @@ def objects(fields: Fields, name: str, most: int) -> list[tuple[Fields, Raw]]:
 def unless_null(raw: Raw, name: str, read: Callable[[str], Any]) -> Any:
     """None for a JSON null, else what ``read`` makes of the field; an absent field is for ``read`` to refuse."""
     return None if raw.get(name, 0) is None else read(name)
+
+
+def if_present(raw: Raw, name: str, read: Callable[[str], Any]) -> Any:
+    """The same, and None for an absent field: it is newer than the schema's first records."""
+    return None if raw.get(name) is None else read(name)

@@ -1,8 +1,9 @@
-"""Memory of this process."""
+"""Memory of this process, and of the GPUs."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +30,20 @@ def peak_bytes() -> int | None:
         return None
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage if sys.platform == "darwin" else usage * 1024
+
+
+def gpu_bytes() -> int | None:
+    """Memory in use on all NVIDIA GPUs, by whatever program, or None where nvidia-smi does not tell.
+
+    Asked before and after something is loaded, it says what that takes, if nothing else is on the GPU. The driver tells
+    it by process too, but not from inside a container.
+    """
+    asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout.split()
+        return sum(map(int, answer)) * 2**20 if answer else None
+    except (OSError, subprocess.SubprocessError, ValueError):  # absent, broken, or "[N/A]" as on a Jetson
+        return None
 
 
 def _status(field: str) -> int | None:

@@ -16,8 +16,11 @@ from runtime.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
 FORMATS = (".png", ".svg")
+#: Where a name may stand beside its point, in order of preference: offset in points, and the side that the point is on.
+_PLACES = (((6, 4), "left"), ((6, -11), "left"), ((-6, 4), "right"), ((-6, -11), "right"), ((0, 9), "center"))
 _BUNDLE, _PEER, _FRONT = "#c8452e", "#3f6fa8", "#9a9a9a"
 
 
@@ -83,12 +86,17 @@ def write_plot(record: Record, path: Path) -> None:
     figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)
     machine = record.environment.get("machine", {}).get("name", "an unknown machine")
-    figure.suptitle(f"{result.width}x{result.height} on {machine}, {counted(result.threads)}", fontsize=11)
+    figure.suptitle(
+        f"{result.width}x{result.height} on {machine}, {counted(result.threads, result.batch)}", fontsize=11
+    )
     untouched = {"style": judged.photo_style, "content": 0.0}
     for axes, (loss, value) in zip(figure.subplots(1, 2), untouched.items(), strict=True):
         _draw(axes, points(record, loss))
         axes.set_ylabel(f"{loss} loss ({judged.judge}, {judged.pairs} pairs at {judged.size} px)")
         axes.set_title(f"an untouched photo: {value:.3g}", fontsize=9, color="#555555")
+    figure.draw_without_rendering()  # places are known from here on
+    for axes, loss in zip(figure.axes, untouched, strict=True):
+        _name(axes, points(record, loss))
     encoded = io.BytesIO()
     # Without a date the same record gives the same file.
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {}
@@ -105,13 +113,40 @@ def _draw(axes: Axes, shown: Sequence[Point]) -> None:
     for point in shown:
         own = point.kind == "bundle"
         axes.scatter(point.ms, point.loss, s=45, color=_BUNDLE if own else _PEER, zorder=2)
-        weight = "bold" if own else "normal"
-        axes.annotate(
-            point.name, (point.ms, point.loss), xytext=(5, 4), textcoords="offset points", fontsize=8, fontweight=weight
-        )
     axes.set(xscale="log", xlabel="milliseconds of one content pass (p50)")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, place: f"{ms:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda ms, place: ""))
     axes.margins(x=0.18, y=0.12)
     axes.grid(True, which="both", alpha=0.25)
+
+
+def _name(axes: Axes, shown: Sequence[Point]) -> None:
+    """Write the names beside the points, where they cover neither another point nor another name if that can be."""
+    taken = [_around(axes, point) for point in shown]
+    for point in shown:
+        choices = []
+        for offset, side in _PLACES:
+            label = axes.annotate(
+                point.name,
+                (point.ms, point.loss),
+                xytext=offset,
+                textcoords="offset points",
+                fontsize=8,
+                fontweight="bold" if point.kind == "bundle" else "normal",
+                horizontalalignment=side,
+            )
+            box = label.get_window_extent()
+            choices.append((sum(box.overlaps(other) for other in taken), label, box))
+            label.remove()
+        _, label, box = min(choices, key=lambda choice: choice[0])
+        axes.add_artist(label)
+        taken.append(box)
+
+
+def _around(axes: Axes, point: Point) -> Bbox:
+    """The box that a point's mark takes, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    x, y = axes.transData.transform((point.ms, point.loss))
+    return Bbox.from_extents(x - 6, y - 6, x + 6, y + 6)

@@ -19,9 +19,9 @@ from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 from runtime.json_fields import Fields, read_json
 
-#: 1 had one number of threads and one set of CPUs for all results.
-SCHEMA = 2
-READABLE = (1, SCHEMA)
+#: 1 had one number of threads and one set of CPUs for all results; 2 had neither sensors nor energy.
+SCHEMA = 3
+READABLE = (1, 2, SCHEMA)
 MOST_BYTES = 256 * 2**20
 
 
@@ -46,10 +46,13 @@ class Record:
     """A whole benchmark.
 
     Attributes:
-        environment: the machine, the package versions and the load before the start.
+        environment: the machine, the package versions, the load before the start, the power mode, and what the
+            sensors cannot tell.
         checks: the limits that were given, and what was found.
         judged: what the pictures of bundle and peers score; None where they were not judged.
         absent: peers that were asked for and are not there.
+        unfinished: what was asked for and is still to be done, in words, when the record was kept on the way; see
+            `benchmarks.resume`.
     """
 
     created: str
@@ -62,6 +65,7 @@ class Record:
     checks: tuple[Check, ...] = ()
     judged: Judged | None = None
     absent: tuple[Absent, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON data, with the derived numbers that readers want beside the samples."""
@@ -71,6 +75,8 @@ class Record:
                 samples = target.pop("samples_ms"), target.pop("warmup_ms")
                 target.update(zip(("p50_ms", "p90_ms", "p99_ms"), timing.percentiles_ms, strict=True))
                 target["samples_ms"], target["warmup_ms"] = samples
+            for energy, target in zip(result.energies, shown["energies"], strict=True):
+                target |= {"total_j": energy.total_j, "above_idle_j": energy.above_idle_j}
         for check, shown in zip(self.checks, data["checks"], strict=True):
             shown["met"] = check.met
         return json.loads(json.dumps(data, allow_nan=False))
@@ -99,6 +105,7 @@ class Record:
             checks=_read_checks(fields),
             judged=None if data.get("judged") is None else Judged.read(fields.inner("judged"), len(subjects)),
             absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_SUBJECTS, optional=True)),
+            unfinished=texts(fields, "unfinished", optional=True),
         )
         if not record.subjects or not record.results:
             raise RecordError(f"{where} holds no measurement")

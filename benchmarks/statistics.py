@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+#: A change from a series' first third to its last is told when it is above this, and each third has so many samples.
+DRIFT, FEWEST_FOR_DRIFT = 0.1, 5
 #: Numbers drawn at once; bounds memory for long series.
 _CHUNK = 2_000_000
 
@@ -53,6 +55,22 @@ def ratio_interval(
     rng = np.random.default_rng(seed)
     ratios = _bootstrap_medians(above, rng) / _bootstrap_medians(below, rng)
     return _interval(float(np.median(above) / np.median(below)), ratios, confidence)
+
+
+def drift(samples: Sequence[float]) -> float | None:
+    """The median of the last third over that of the first, where they certainly differ by more than DRIFT; else None.
+
+    A subject whose speed changes while it is measured (a processor that grows hot, say) has no one median.
+    """
+    third = len(samples) // 3
+    if third < FEWEST_FOR_DRIFT or _within(float(np.median(samples[-third:]) / np.median(samples[:third]))):
+        return None
+    change = ratio_interval(samples[-third:], samples[:third])
+    return None if change.low <= 1 + DRIFT and change.high >= 1 / (1 + DRIFT) else change.value
+
+
+def _within(change: float) -> bool:
+    return 1 / (1 + DRIFT) <= change <= 1 + DRIFT
 
 
 def _checked(samples: ArrayLike) -> NDArray[np.float64]:

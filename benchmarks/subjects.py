@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.file_run import FileRun
 from benchmarks.job import Target
 from runtime.bundle import ROLES
 from runtime.errors import UserError
@@ -31,7 +32,10 @@ class LoadedSubject:
 
 
 def open_subject(target: Target, parts: Sequence[str], size: int, threads: int) -> LoadedSubject:
-    """Load a target for square pictures of ``size`` pixels. Raises UserError where that is not possible."""
+    """Load a target for square pictures of ``size`` pixels; the part "files" keeps its files in the working folder.
+
+    Raises UserError where that is not possible.
+    """
     content, style = example_picture(size), example_picture(STYLE_SHORT_SIDE, seed=1)
     if target.kind == "teacher":
         return _open_teacher(target, content, style, threads)
@@ -62,6 +66,7 @@ def _open_bundle(
     offers: dict[str, Callable[[], Callable[[], object]]] = {
         "model": lambda: partial(stylizer.engine("paint").run, _paint_feeds(stylizer, content, code)),
         "end_to_end": lambda: partial(stylizer, content, code),
+        "files": lambda: FileRun(stylizer, code, content, Path.cwd()),
         "style": lambda: partial(stylizer.style, style),
         "both_pictures": lambda: partial(stylizer, content, None if student.fixed_style else style),
     }

@@ -9,12 +9,19 @@ from rich.text import Text
 
 from benchmarks.job import PARTS
 from benchmarks.labels import counted, labels
-from benchmarks.measurements import Ratio, SizeResult, Subject, Timing
+from benchmarks.measurements import Ratio, SizeResult, Start, Subject, Timing
 from benchmarks.peer_table import peer_notes, peer_table
+from benchmarks.power_lines import energy_sentences, sensor_lines
 from benchmarks.record import Record
 from benchmarks.wording import heading, short, times
 
-LABELS = {"model": "model only", "end_to_end": "end to end", "style": "style alone", "both_pictures": "both pictures"}
+LABELS = {
+    "model": "model only",
+    "end_to_end": "end to end",
+    "files": "with files",
+    "style": "style alone",
+    "both_pictures": "both pictures",
+}
 _COLUMNS = ("p50", "±%", "p90", "p99", "fps", "first", "MB", "KB", "ratio")
 _SCORES = {"content": "content loss", "style": "style loss", "ssim": "SSIM to photo", "teacher_psnr": "dB to teacher"}
 _LEGEND = (
@@ -28,12 +35,15 @@ def render(record: Record) -> Group:
 
     It fits into a terminal of 80 columns.
     """
-    said = [Text(line, style="bold") for line in sentences(record)]
+    said = [Text(line, style="bold") for line in (*sentences(record), *energy_sentences(record))]
+    said += [Text(line) for line in _stages(record)]
     warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
+    warnings += [Text(f"unfinished: {line}", style="yellow") for line in record.unfinished]
     if record.absent or any(subject.kind == "peer" for subject in record.subjects):
         body, notes = [peer_table(record)], peer_notes(record)
     else:
         body, notes = [_timings(record), *_fidelities(record)], _meanings(record)
+    notes = [*notes, *sensor_lines(record)]
     return Group(
         Text(title(record), style="bold"), *body, *said, *(Text(line, style="dim") for line in notes), *warnings
     )
@@ -80,6 +90,16 @@ def _fidelity(subject: Subject) -> Table | None:
     return table
 
 
+def _stages(record: Record) -> list[str]:
+    """What a run with files goes through, and how long each stage takes."""
+    return [
+        f"with files at {heading(record, result)}: {', '.join(f'{n} {short(ms)} ms' for n, ms in stages.items())}"
+        for result in record.results
+        for timing in result.timings
+        if (stages := timing.stages_ms)
+    ]
+
+
 def sentences(record: Record) -> list[str]:
     """One sentence for each ratio of the record; of several rivals, for what they do from picture to picture."""
     names, several = labels(record.subjects), len(record.subjects) > 2
@@ -116,10 +136,16 @@ def _row(record: Record, names: list[str], result: SizeResult, timing: Timing) -
         short(p99),
         short(timing.pictures_per_second),
         short(start.first_ms) if whole and start else "",
-        f"{start.peak_bytes / 1e6:.0f}" if whole and start and start.peak_bytes else "",
+        _memory(start) if whole and start and start.peak_bytes else "",
         f"{subject.graph_bytes / 1000:.0f}" if whole and subject.graph_bytes else "",
         f"{times(ratio.value)}x" if ratio else "",
     ]
+
+
+def _memory(start: Start) -> str:
+    """Peak memory in MB, and the GPU's where it was asked."""
+    own = f"{(start.peak_bytes or 0) / 1e6:.0f}"
+    return own if start.gpu_bytes is None else f"{own}+{start.gpu_bytes / 1e6:.0f}"
 
 
 def _sentence(record: Record, names: list[str], result: SizeResult, ratio: Ratio) -> str:
@@ -138,5 +164,9 @@ def _sentence(record: Record, names: list[str], result: SizeResult, ratio: Ratio
 def _meanings(record: Record) -> list[str]:
     parts = {timing.part for result in record.results for timing in result.timings}
     meanings = [f"{LABELS[part]}: {meaning}" for part, meaning in PARTS.items() if part in parts]
+    if any(start.gpu_bytes is not None for result in record.results for start in result.starts):
+        meanings.append("MB+: what the memory in use on the GPU grew by, the driver's own needs included")
+    if any(result.batch > 1 for result in record.results):
+        meanings.append("pictures at once: milliseconds from handing over all of them until the last one is done")
     ratio = f"; ratio: p50 over that of {labels(record.subjects)[0]}" if _has_ratio(record) else ""
     return [*meanings, _LEGEND + ratio]

@@ -8,9 +8,10 @@ from benchmarks.record import Record
 
 
 def heading(record: Record, result: SizeResult) -> str:
-    """The size of a result, and the number of threads where there are several."""
+    """The size of a result, and the numbers of threads and of pictures at once where there are several."""
     size = f"{result.width}x{result.height}"
-    return size if len(record.settings.threads) == 1 else f"{size}, {counted(result.threads)}"
+    plain = len(record.settings.threads) == 1 and result.batch == 1
+    return size if plain else f"{size}, {counted(result.threads, result.batch)}"
 
 
 def short(number: float) -> str:

@@ -15,14 +15,18 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import memory
 from benchmarks.job import Job
 from benchmarks.measure import Series, Task, measure
+from benchmarks.together import together
 from devices import Host, load_between, read_ticks
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.file_run import FileRun
 
 #: How the folder is called that a worker is started in.
 FOLDER_PREFIX = "brushlet-bench-"
@@ -43,10 +47,12 @@ def _measure_start(job: Job) -> dict[str, Any]:
     # The import of numpy and Pillow belongs to the baseline, that of the engine to the target.
     from benchmarks.subjects import open_subject
 
+    on_gpu = job.targets[0].engine.startswith("tensorrt")
+    gpu_before = memory.gpu_bytes() if on_gpu else None
     baseline, begin = memory.resident_bytes(), time.perf_counter_ns()
     part = job.parts[0][0]
     subject = open_subject(job.targets[0], [part], job.size, job.threads)
-    call = subject.calls[part]
+    call = together(subject.calls[part], job.batch)
     loaded = time.perf_counter_ns()
     call()
     first = time.perf_counter_ns()
@@ -58,6 +64,7 @@ def _measure_start(job: Job) -> dict[str, Any]:
         "first_ms": (first - loaded) / 1e6,
         "baseline_bytes": baseline,
         "peak_bytes": memory.peak_bytes(),
+        "gpu_bytes": _grown(gpu_before),
         "description": subject.description,
         "engine": subject.engine,
         "engine_version": subject.engine_version,
@@ -65,22 +72,41 @@ def _measure_start(job: Job) -> dict[str, Any]:
     }
 
 
+def _grown(gpu_before: int | None) -> int | None:
+    """By how much the memory in use on the GPUs grew, asked while the subject is still loaded."""
+    now = None if gpu_before is None else memory.gpu_bytes()
+    return None if now is None else max(0, now - gpu_before)
+
+
 def _measure_latency(job: Job) -> dict[str, Any]:
     """All parts of all targets, interleaved."""
     from benchmarks.subjects import open_subject
 
-    tasks = []
+    tasks, with_stages = [], {}
     for number, (target, parts, effort) in enumerate(zip(job.targets, job.parts, job.efforts, strict=True)):
         calls = open_subject(target, parts, job.size, job.threads).calls
-        tasks += [Task(f"{number} {part}", calls[part], effort) for part in parts]
+        tasks += [Task(f"{number} {part}", together(calls[part], job.batch), effort) for part in parts]
+        with_stages |= {f"{number} {part}": calls[part] for part in parts if part == "files"}
     # What is alive now stays alive; without this, a collection would walk through all of a large library.
     gc.collect()
     gc.freeze()
     host = Host()
-    before = read_ticks(host)
+    before, begin, own_before = read_ticks(host), time.monotonic(), time.process_time()
     series = measure(tasks)
-    stolen = load_between(host, before, read_ticks(host)).stolen
-    return {"series": [_series_to_json(each) for each in series], "stolen": stolen}
+    end, load = time.monotonic(), load_between(host, before, read_ticks(host))
+    own = (time.process_time() - own_before) / (end - begin) / load.cpus
+    return {
+        "series": [_series_to_json(each, job.batch, with_stages.get(each.name)) for each in series],
+        "stolen": load.stolen,
+        "others": None if load.busy is None else min(1.0, max(0.0, load.busy - own)),
+        "running": [begin, end],
+    }
+
+
+def _measure_energy(job: Job) -> dict[str, Any]:
+    from benchmarks.energy import energy_job
+
+    return energy_job(job)
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -105,13 +131,16 @@ def _judge(job: Job) -> dict[str, Any]:
 _PURPOSES = {
     "start": _measure_start,
     "latency": _measure_latency,
+    "energy": _measure_energy,
     "prepare": _prepare,
     "macs": _count_macs,
     "judge": _judge,
 }
 
 
-def _series_to_json(series: Series) -> dict[str, Any]:
+def _series_to_json(series: Series, batch: int, run: FileRun | None) -> dict[str, Any]:
+    from benchmarks.file_run import stage_medians_ms
+
     subject, part = series.name.split(" ")
     return {
         "subject": int(subject),
@@ -120,6 +149,8 @@ def _series_to_json(series: Series) -> dict[str, Any]:
         "steady": series.steady,
         "shortened": series.shortened,
         "samples_ms": [ns / 1e6 for ns in series.samples_ns],
+        "batch": batch,
+        "stages_ms": stage_medians_ms(run.laps[-batch * len(series.samples_ns) :]) if run else {},
     }
 
 

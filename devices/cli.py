@@ -19,6 +19,10 @@ def devices(
         str | None, typer.Argument(help="A device's name, or a TOML file that describes one.", show_default=False)
     ] = None,
     here: Annotated[bool, typer.Option("--here", help="Describe the machine this command runs on.")] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="With --here: that machine, USER@HOST over SSH or adb:SERIAL for Android."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """List the devices that are known, show what is known of one, or say which one this machine is.
@@ -28,11 +32,15 @@ def devices(
     Example: brushlet devices jetson-orin-nano
 
     Example: brushlet devices --here
+
+    Example: brushlet devices --here --host user@jetson.local
     """
     if here and name:
         raise DeviceError("--here describes this machine and NAME another: leave one of them out")
+    if host is not None and not here:
+        raise DeviceError("--host goes with --here: brushlet devices --here --host HOST says what that machine is")
     if here:
-        _show_here(as_json)
+        _show_here(host, as_json)
     elif name:
         _show(name, as_json)
     else:
@@ -80,11 +88,17 @@ def _place(device: Device) -> str | None:
     return f"your own: {device.file}{instead}"
 
 
-def _show_here(as_json: bool) -> None:
+def _show_here(host: str | None, as_json: bool) -> None:
     from devices.here import describe_this_machine
     from devices.identify import identify_here
 
-    machine, match = describe_this_machine(), identify_here()
+    if host is None:
+        machine, match = describe_this_machine(), identify_here()
+    else:
+        from devices.remote import connect, host_there
+
+        with connect(host, exclusive=False) as connection, host_there(connection) as system:
+            machine, match = describe_this_machine(system), identify_here(system)
     if as_json:
         _print_json({**machine.to_json(), "match": match.to_json()})
         return

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: The environment's name for another folder to find /proc, /sys and /etc in, such as a container's view of its host.
+ROOT_VARIABLE = "BRUSHLET_ROOT"
 #: A command that takes longer than this hangs, as nvidia-smi may on a broken driver.
 PATIENCE_S = 10
 
@@ -43,7 +45,7 @@ class Host:
     logical CPUs that may be used; None means all that the tree shows. ``run`` gives what a command prints, or None.
     """
 
-    root: Path = Path("/")
+    root: Path = field(default_factory=lambda: Path(os.environ.get(ROOT_VARIABLE) or "/"))
     system: str = field(default_factory=platform.system)
     architecture: str = field(default_factory=platform.machine)
     kernel: str = field(default_factory=platform.release)
@@ -57,6 +59,17 @@ class Host:
         """Text of a file below ``root`` without outer blanks and the device tree's NULs; None if unreadable."""
         text = self._text(path)
         return None if text is None else text.replace("\0", "").strip()
+
+    def read_integer(self, path: str) -> int | None:
+        """A file that holds a whole number; None where it is unreadable or holds something else."""
+        try:
+            return int(self.read(path) or "")
+        except ValueError:
+            return None
+
+    def folders(self, pattern: str) -> list[str]:
+        """Paths below ``root`` that fit a pattern such as ``sys/class/hwmon/hwmon*``, sorted, relative to ``root``."""
+        return sorted(str(path.relative_to(self.root)) for path in self.root.glob(pattern))
 
     def read_list(self, path: str) -> list[str]:
         """Strings of a device-tree list, which NULs separate; empty if unreadable."""

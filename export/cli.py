@@ -87,6 +87,10 @@ def export(
     hardware_compatible: Annotated[
         bool, typer.Option("--hardware-compatible", help="For other GPUs too.", rich_help_panel=_TENSORRT)
     ] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Build engines there: USER@HOST over SSH.", rich_help_panel=_TENSORRT),
+    ] = None,
     recipe_only: Annotated[
         bool,
         typer.Option(
@@ -97,8 +101,11 @@ def export(
     """Turn a trained student into a bundle that a device runs, or add to one.
 
     Example: brushlet export runs/adain-w025 --format onnx --precision fp32,int8
+
+    Example: brushlet export adain-w025 --format tensorrt --precision int8 --host user@jetson.local
     """
     from export import summary
+    from export.at_host import build_at_host, require_engines
     from export.formats import plan_targets
     from export.frozen_style import FrozenStyle
     from export.options import ExportOptions
@@ -116,7 +123,7 @@ def export(
         timing_cache=timing_cache,
         version_compatible=version_compatible,
         hardware_compatible=hardware_compatible,
-        recipe_only=recipe_only,
+        recipe_only=recipe_only or host is not None,
     )
     formats, precisions = _listed(format), _listed(precision)
     if target_device is not None:
@@ -124,6 +131,8 @@ def export(
 
         formats, precisions, options = choose_for_device(target_device, formats, precisions, options, _say)
     targets = plan_targets(formats or ["onnx"], precisions, options)
+    if host is not None:
+        require_engines(targets)
     frozen = FrozenStyle(freeze_style, freeze_steps, calibration) if freeze_style is not None else None
     exported = export_bundle(
         run,
@@ -137,6 +146,8 @@ def export(
         force=force,
         log=_say,
     )
+    if host is not None:
+        exported = build_at_host(exported, targets, host, target_device, _say)
     if report:
         from export.report import write_report
 

@@ -9,6 +9,7 @@ STYLE_SHORT_SIDE = 256
 STYLE_MULTIPLE = 8
 # A style picture is cropped to at most this aspect ratio. It bounds the work, and a strip's middle shows its style.
 STYLE_MAX_ASPECT = 4
+_BAND_PIXELS = 64 * 1024
 
 
 def to_tensor(rgb: np.ndarray) -> np.ndarray:
@@ -20,10 +21,19 @@ def to_tensor(rgb: np.ndarray) -> np.ndarray:
 
 def to_picture(tensor: np.ndarray) -> np.ndarray:
     """float (1, 3, H, W) -> uint8 (H, W, 3), clipped to [0, 1] and rounded to nearest."""
-    levels = np.clip(tensor[0], 0, 1).astype(np.float32, copy=False)
-    levels *= 255
-    levels += 0.5
-    return np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
+    _, channels, height, width = tensor.shape
+    picture = np.empty((height, width, channels), np.uint8)
+    rows = max(1, _BAND_PIXELS // width)
+    band = np.empty((rows, width), np.float32)
+    # In bands that stay in the processor's cache, a channel at a time: numpy interleaves one far faster than three.
+    for channel in range(channels):
+        for top in range(0, height, rows):
+            levels = band[: min(rows, height - top)]
+            np.multiply(tensor[0, channel, top : top + rows], np.float32(255), out=levels)
+            levels += np.float32(0.5)
+            np.clip(levels, 0, 255, out=levels)
+            picture[top : top + rows, :, channel] = levels
+    return picture
 
 
 def fitted_size(height: int, width: int, long_side: int) -> tuple[int, int]:
@@ -49,7 +59,11 @@ def thumbnail(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarray:
     new_height, new_width = (max(multiple, int(side * ratio / multiple + 0.5) * multiple) for side in (height, width))
     if (new_height, new_width) == (height, width):
         return rgb
-    return np.asarray(Image.fromarray(rgb).resize((new_width, new_height), Image.Resampling.BOX))
+    image = Image.fromarray(rgb)
+    times = height // new_height
+    if (height, width) == (times * new_height, times * new_width):
+        return np.asarray(image.reduce(times))  # the same average, rounded once, in a quarter of the time
+    return np.asarray(image.resize((new_width, new_height), Image.Resampling.BOX))
 
 
 def style_crop(rgb: np.ndarray) -> np.ndarray:

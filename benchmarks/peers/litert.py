@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class LiteRtGraph:
         except (ValueError, RuntimeError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise PeerAbsent(f"LiteRT cannot load {path.name} ({first[:120]})") from error
+        self._lock = Lock()  # an interpreter holds the tensors of one run
         self._inputs = self._interpreter.get_input_details()
         self._output = self._interpreter.get_output_details()[0]["index"]
 
@@ -40,10 +42,11 @@ class LiteRtGraph:
 
     def run(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """The first output for float32 inputs of ``input_shapes``."""
-        for detail, array in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(detail["index"], array)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)
+        with self._lock:
+            for detail, array in zip(self._inputs, inputs, strict=True):
+                self._interpreter.set_tensor(detail["index"], array)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output)
 
 
 def litert_macs(path: Path) -> int:

@@ -11,16 +11,29 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command("doctor")
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False) -> None:
+def doctor(
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Look at another machine: USER@HOST over SSH, or adb:SERIAL for Android."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
     """Say what is installed here, what is missing for which stage, export or engine, and the command that mends it.
 
     Nothing is installed or changed. Exits with 1 when not even painting works.
 
     Example: brushlet doctor
+
+    Example: brushlet doctor --host user@jetson.local
     """
     from devices.doctor.examination import examine
 
-    report = examine()
+    if host is None:
+        report = examine()
+    else:
+        from devices.doctor.examine_there import examine_there
+
+        report = examine_there(host)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:

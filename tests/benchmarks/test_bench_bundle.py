@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks import Request, bench, bench_bundle, subjects
-from benchmarks.bench_bundle import record_path
+from benchmarks import Record, Request, bench, bench_bundle, subjects
 from benchmarks.entrants import RIVAL_SECONDS, find_entrants, graphs_run, teacher_name
 from benchmarks.job import Job, Target
+from benchmarks.report_run import record_path
 from devices import Host, Load, describe_this_machine
 from runtime import Stylizer, UserError
 from runtime.bundle import (
@@ -48,7 +48,7 @@ def test_every_size_has_its_measurements(record):
     assert [(result.width, result.height) for result in record.results] == [(32, 32), (64, 64)]
     for result in record.results:
         parts = {(timing.subject, timing.part) for timing in result.timings}
-        assert parts == {(0, "model"), (0, "end_to_end"), (1, "model"), (1, "end_to_end")}
+        assert parts == {(0, "model"), (0, "end_to_end"), (0, "files"), (1, "model"), (1, "end_to_end")}
         assert [start.subject for start in result.starts] == [0, 1]
 
 
@@ -104,14 +104,16 @@ def test_settings_and_environment(record):
 def canned(job: Job, timeout: float) -> dict:
     """What a measuring process answers, without one."""
     if job.purpose == "start":
-        told = {"description": "d", "engine": "e", "engine_version": "1", "providers": []}
-        return {"load_ms": 1.0, "first_ms": 2.0, "baseline_bytes": None, "peak_bytes": 10**8, **told}
+        told = {"description": "d", "engine": job.targets[0].engine, "engine_version": "1", "providers": []}
+        memory = {"baseline_bytes": None, "peak_bytes": 10**8, "gpu_bytes": None}
+        return {"load_ms": 1.0, "first_ms": 2.0, **memory, **told}
     series = [
         {"subject": number, "part": part, "warmup_ms": [9.0], "samples_ms": [10.0 + number] * 7}
         for number, parts in enumerate(job.parts)
         for part in parts
     ]
-    return {"series": [{**one, "steady": True, "shortened": False} for one in series], "stolen": 0.0}
+    rest = {"steady": True, "shortened": False, "batch": job.batch, "stages_ms": {}}
+    return {"series": [{**one, **rest} for one in series], "stolen": 0.0, "others": 0.0}
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def quick(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """A request on a quiet machine whose measuring processes answer at once."""
     monkeypatch.setattr(bench_bundle, "measure_load", lambda: QUIET)
     monkeypatch.setattr(bench_bundle, "run_isolated", canned)
-    return Request(str(tiny), sizes=(32,))
+    return Request(str(tiny), sizes=(32,), power=False)
 
 
 def test_default_threads_are_this_machines_cores(quick):
@@ -146,14 +148,47 @@ def test_doubts_are_recorded(quick, monkeypatch):
         answer = canned(job, timeout)
         for series in answer.get("series", []):
             series.update(steady=series["part"] == "model", shortened=series["part"] == "model")
-        return {**answer, "stolen": 0.25}
+        return {**answer, "stolen": 0.25, "others": 0.5}
 
     monkeypatch.setattr(bench_bundle, "run_isolated", doubtful)
     assert bench(replace(quick, threads=(1,))).warnings == (
         "tiny, end_to_end at 32x32, 1 thread: the warm-up never became steady",
         "tiny, model at 32x32, 1 thread: only 7 runs, since each takes long",
+        "tiny, files at 32x32, 1 thread: the warm-up never became steady",
+        "at 32x32, 1 thread: other work took 50% of the CPUs' time meanwhile",
         "at 32x32, 1 thread: the hypervisor gave 25% of the machine's time to others meanwhile",
     )
+
+
+def test_a_subject_that_drifts_is_told(quick, monkeypatch):
+    def slowing(job: Job, timeout: float) -> dict:
+        answer = canned(job, timeout)
+        for series in answer.get("series", []):
+            if series["part"] == "model":
+                series["samples_ms"] = [10.0 + number for number in range(30)]
+        return answer
+
+    monkeypatch.setattr(bench_bundle, "run_isolated", slowing)
+    (line,) = bench(replace(quick, threads=(1,))).warnings
+    assert line == "tiny, model at 32x32, 1 thread: the last third took 2.38 times as long as the first"
+
+
+def test_several_pictures_at_once_are_cells_of_their_own(quick):
+    record = bench(replace(quick, batches=(1, 4), sizes=(32, 48), threads=(1,)))
+    assert [(result.batch, result.width) for result in record.results] == [(1, 32), (1, 48), (4, 32), (4, 48)]
+    one, four = (result.timing(0, "end_to_end") for result in record.results[::2])
+    assert one.percentiles_ms == four.percentiles_ms
+    assert four.pictures_per_second == pytest.approx(4 * one.pictures_per_second)
+
+
+def test_it_waits_before_every_cell(quick, monkeypatch):
+    busy, looks = replace(QUIET, busy=0.9), []
+    monkeypatch.setattr(bench_bundle, "measure_load", lambda: looks.append(1) or (busy if len(looks) == 1 else QUIET))
+    told = []
+    record = bench(replace(quick, sizes=(32, 48), threads=(1,), wait=60.0), tell=told.append)
+    assert told[0] == "waiting up to 60 s for a quiet machine: other work keeps 1.8 of 2 CPUs busy"
+    assert len(looks) == 4 + 3, "three quiet looks each, after one that was not"
+    assert record.warnings == ()
 
 
 def test_a_system_that_does_not_pin_has_no_cpus(quick, monkeypatch):
@@ -302,6 +337,10 @@ def test_a_student_with_its_style_folded_in_is_measured_without_one(tmp_path):
         ({"seconds": -1.0}, "--seconds must be from 0 to 10000, not -1"),
         ({"seconds": float("nan")}, "--seconds must be from 0 to 10000, not nan"),
         ({"timeout": 0.0}, "--timeout must be above 0 seconds, not 0"),
+        ({"batches": (1, 0)}, "--batch must be from 1 to 64 pictures, not 0"),
+        ({"batches": (65,)}, "--batch must be from 1 to 64 pictures, not 65"),
+        ({"wait": -1.0}, "--wait must be 0 seconds or more, not -1"),
+        ({"wait": float("inf")}, "--wait must be 0 seconds or more, not inf"),
     ],
 )
 def test_requests_that_cannot_be(quick, monkeypatch, change, said):
@@ -328,7 +367,7 @@ def test_teacher_of_the_bundle(tiny, provenance, name):
 
 def test_against_the_teacher_both_do_the_same_work(quick):
     (own, rival), _ = find_entrants(replace(quick, rival="teacher", teacher_weights="weights.pth"))
-    assert own.parts == ("end_to_end", "model", "both_pictures")
+    assert own.parts == ("end_to_end", "model", "files", "both_pictures")
     assert rival.parts == ("both_pictures",)
     assert rival.target == Target("teacher", "none", "torch", weights=str(Path("weights.pth").absolute()))
     assert (own.effort.budget, rival.effort.budget) == (None, RIVAL_SECONDS)
@@ -352,6 +391,17 @@ def test_a_teacher_gets_the_same_pictures(monkeypatch):
     assert np.array_equal(seen["content"], subjects.example_picture(48))
     assert seen["style"].shape == (256, 256, 3)
     assert (loaded.description, loaded.engine) == ("a teacher of nothing", "torch")
+
+
+def test_several_pictures_at_once_for_real(tiny):
+    record = bench(Request(str(tiny), sizes=(32,), threads=(1,), batches=(3,), runs=3, seconds=0.0))
+    (result,) = record.results
+    assert {timing.batch for timing in result.timings} == {result.batch} == {3}
+    assert result.others is None or 0 <= result.others <= 1
+    stages = result.timing(0, "files").stages_ms
+    assert list(stages) == ["read", "measure", "paint", "write"]
+    assert all(0 < ms < 1000 for ms in stages.values())
+    assert Record.from_json(record.to_json()) == record
 
 
 def test_real_teacher_interleaved_with_the_student(tiny, tmp_path):

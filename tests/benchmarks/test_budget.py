@@ -128,7 +128,7 @@ def test_no_sizes(text):
         (Budget(milliseconds=float("nan")), "--budget-ms must be above 0, not nan"),
         (Budget(percentile=0), "--percentile must be above 0 and at most 100, not 0"),
         (Budget(percentile=101), "--percentile must be above 0 and at most 100, not 101"),
-        (Budget(part="style"), "--part must be end_to_end or model, not 'style'"),
+        (Budget(part="style"), "--part must be end_to_end, model or files, not 'style'"),
         (Budget(psnr=float("inf")), "--min-psnr must be a number of decibels, not inf"),
     ],
 )

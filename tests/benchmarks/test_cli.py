@@ -16,7 +16,7 @@ import pytest
 from benchmarks import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--size", "32", "--runs", "3", "--seconds", "0.01", "--threads", "1")
+QUICK = ("--size", "32", "--runs", "3", "--seconds", "0.01", "--threads", "1", "--no-power")
 
 
 def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -119,7 +119,7 @@ def test_wrong_hash(damaged, tmp_path):
         (("TINY", "--min-psnr", "35"), "error: --min-psnr: TINY has no parity record of its fp32 onnx painter"),
         (("TINY", "--max-memory", "lots"), "error: --max-memory must be a size such as 200MB"),
         (("TINY", "--budget-ms", "-1"), "error: --budget-ms must be above 0, not -1"),
-        (("TINY", "--budget-ms", "1", "--part", "style"), "error: --part must be end_to_end or model"),
+        (("TINY", "--budget-ms", "1", "--part", "style"), "error: --part must be end_to_end, model or files"),
         (("TINY", "--size", "-5"), "error: --size must be from 16 to 4123 pixels, not -5"),
         (("TINY", "-o", "file/record.json"), "error: cannot make the folder file"),
         (("TINY", "-o", "."), "error: cannot write .: it is not a file"),

@@ -13,7 +13,7 @@ from benchmarks import report_run
 from benchmarks.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/benchmarks.md", "benchmarks/README.md", "README.md")
+PAGES = ("docs/benchmarks.md", "docs/remote.md", "benchmarks/README.md", "README.md")
 COMMANDS = [
     (page, found[1])
     for page in PAGES

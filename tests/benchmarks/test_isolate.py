@@ -138,6 +138,28 @@ def test_a_result_that_is_cut_off_is_no_result(job, tmp_path):
             run_isolated(job, 60)
 
 
+@pytest.mark.parametrize("answer", ['{"photo": NaN}', '{"series": [Infinity]}', "[1, 2]", "17", "{", "\\377\\376"])
+def test_what_is_no_record_of_anything_is_no_result(job, tmp_path, answer):
+    fake = tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\nprintf '{answer}' > \"$3\"\nprintf 'garbage \\001 before the end\\n' >&2\n")
+    fake.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(fake))
+        with pytest.raises(WorkerError, match="failed with status 0: garbage .* before the end"):
+            run_isolated(job, 60)
+
+
+def test_a_worker_that_chatters_is_measured_nevertheless(job, tmp_path):
+    """A stand-in for the interpreter prints a lot, and then does the work."""
+    fake = tmp_path / "python"
+    chatter = "yes '{' | head -c 3000000\necho 'warning: odd CPU' >&2\n"
+    fake.write_text(f'#!/bin/sh\n{chatter}exec {sys.executable} "$@"\n')
+    fake.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(fake))
+        assert len(run_isolated(job, 60)["series"]) == 2
+
+
 def test_nothing_is_left_behind(job, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     run_isolated(job, 60)
@@ -155,7 +177,7 @@ def test_a_bundle_changed_after_it_was_opened_is_noticed(job, tiny, tmp_path):
 
 def test_job_round_trip(job):
     assert Job.from_json(job.to_json()) == job
-    everywhere = replace(job, cpus=None, efforts=(Effort(budget=60.0),))
+    everywhere = replace(job, cpus=None, batch=4, efforts=(Effort(budget=60.0),))
     assert Job.from_json(everywhere.to_json()) == everywhere
 
 

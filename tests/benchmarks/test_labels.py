@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.labels import labels
+from benchmarks.labels import counted, labels
 
 
 class Thing(NamedTuple):
@@ -40,6 +40,12 @@ def test_teachers_and_peers_keep_their_names():
     bundles = [Thing("bundle", "a", ORT, "fp32"), Thing("bundle", "a", VINO, "fp32")]
     others = [Thing("teacher", "teacher adain", "torch", "fp32"), Thing("peer", "microast", ORT, "fp32")]
     assert labels([*bundles, *others]) == [f"a {ORT}", f"a {VINO}", "teacher adain", "microast"]
+
+
+def test_numbers_in_words():
+    assert counted(1) == "1 thread"
+    assert counted(2) == "2 threads"
+    assert counted(2, 4) == "2 threads, 4 pictures at once"
 
 
 @given(st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from((ORT, VINO)), st.sampled_from(("fp32", "int8")))))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import Record
+from benchmarks import Record, pareto
 from benchmarks.judged import Judged, Score
 from benchmarks.pareto import Point, front, points, require_plot_file, write_plot
 from runtime import UserError
@@ -52,6 +52,27 @@ def test_a_plot_is_a_picture_with_names(judged, tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     write_plot(judged, tmp_path / f"again-{name}")
     assert (tmp_path / f"again-{name}").read_bytes() == content, "the same record gives the same file"
+
+
+def test_names_of_neighbours_cover_neither_points_nor_each_other():
+    pytest.importorskip("matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [
+        Point(name, "peer", ms, loss)
+        for name, ms, loss in (("one", 100, 1.0), ("two-of-them", 103, 1.02), ("three", 108, 0.99), ("far", 400, 2.0))
+    ]
+    figure = Figure(figsize=(6, 4))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    pareto._draw(axes, shown)
+    figure.draw_without_rendering()
+    pareto._name(axes, shown)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == [point.name for point in shown]
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[n + 1 :])
+    assert not any(box.overlaps(pareto._around(axes, point)) for box in boxes for point in shown)
 
 
 def test_what_cannot_be_plotted(record, judged, tmp_path):

@@ -119,6 +119,37 @@ def test_a_judge_that_fails_does_not_cost_the_measurement(request_with_peers, mo
     assert len(record.results) == 2
 
 
+def test_an_interrupted_judge_costs_no_measurement(request_with_peers, monkeypatch):
+    jobs, kept = [], []
+
+    def interrupted(job: Job, timeout: float) -> dict:
+        jobs.append(job.purpose)
+        if job.purpose == "judge":
+            raise KeyboardInterrupt
+        return answers(job, timeout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench_bundle, "run_isolated", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            bench(request_with_peers, keep=kept.append)
+    assert [record.unfinished for record in kept] == [
+        ("48x48, 1 thread", "judging the pictures"),
+        ("judging the pictures",),
+    ]
+    assert kept[0].subjects[2].description == "not measured yet", "the peer for 48 pixels"
+    jobs.clear()
+    monkeypatch.setattr(bench_bundle, "run_isolated", lambda job, t: jobs.append(job.purpose) or answers(job, t))
+    whole = bench(request_with_peers, earlier=kept[1])
+    assert jobs == ["judge"]
+    assert (whole.unfinished, whole.results, whole.judged.pairs) == ((), kept[1].results, 3)
+    jobs.clear()
+    assert bench(request_with_peers, earlier=kept[0]).subjects == whole.subjects
+    assert jobs == ["macs", "start", "start", "start", "latency", "judge"]
+    jobs.clear()
+    assert bench(request_with_peers, earlier=whole).judged == whole.judged
+    assert jobs == []
+
+
 def test_a_record_with_peers_round_trips(with_peers):
     assert Record.from_json(json.loads(with_peers.to_text())) == with_peers
     data = with_peers.to_json()

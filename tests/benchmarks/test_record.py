@@ -99,7 +99,7 @@ def first_timing(data: dict) -> dict:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(schema=3), "has schema 3, not 2"),
+        (lambda d: d.update(schema=4), "has schema 4, not 3"),
         (lambda d: d.update(kind="predicted"), "'kind' must be one of measured"),
         (lambda d: d.pop("subjects"), "'subjects' is missing"),
         (lambda d: d.update(created="yesterday"), "'created' must be a UTC time"),
@@ -111,6 +111,12 @@ def first_timing(data: dict) -> dict:
         (lambda d: d["settings"].update(threads=[True]), "'threads' must be a list of at least one number"),
         (lambda d: d["results"][0].update(threads=True), "'threads' must be a whole number"),
         (lambda d: d["results"][0].update(cpus=["0"]), "'cpus' must be a list of at least one number"),
+        (lambda d: d["results"][0].update(others=1.5), "'others' must be a number from 0 to 1"),
+        (lambda d: first_timing(d).update(batch=0), "'batch' must be a whole number from 1 to 64"),
+        (lambda d: first_timing(d).update(batch=2), "'timings' must all have one 'batch'"),
+        (lambda d: first_timing(d).update(stages_ms={"read": -1}), "'stages_ms' must hold a few numbers"),
+        (lambda d: d["results"][0]["starts"][0].update(gpu_bytes=-1), "'gpu_bytes' must be a whole number from 0"),
+        (lambda d: d.update(unfinished=[1]), "'unfinished' must be a list of texts"),
         (lambda d: d["results"][0].update(macs=[1]), "'macs' must have one entry for each of the 2 subjects"),
         (lambda d: d["results"][0].update(macs=[1, -1]), "'macs' must hold whole numbers from 0 and nulls"),
         (lambda d: d["subjects"][0].update(kind="phone"), "'kind' must be one of bundle, teacher, peer"),

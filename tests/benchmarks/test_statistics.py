@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.statistics import median_interval, percentiles, ratio_interval
+from benchmarks.statistics import drift, median_interval, percentiles, ratio_interval
 
 times = st.lists(st.floats(0.01, 1e5), min_size=1, max_size=60)
 
@@ -120,6 +120,16 @@ def test_ratio_interval_holds_the_true_ratio():
         interval = ratio_interval(above, below, seed=seed)
         hits += interval.low <= 3.0 <= interval.high
     assert hits >= 86
+
+
+def test_a_drift_is_told_and_noise_is_not():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(10, 0.5, 300)
+    assert drift(noise) is None
+    assert drift(noise * np.linspace(1, 1.5, 300)) == pytest.approx(1.4 / 1.08, abs=0.1)
+    assert drift(noise * np.linspace(1.5, 1, 300)) == pytest.approx(1.08 / 1.4, abs=0.05)
+    assert drift([10, 20] * 7) is None, "too few to tell"
+    assert drift(rng.choice([1.0, 9.0], 30)) is None, "far apart, but not by time"
 
 
 def test_long_series_stay_within_memory(monkeypatch):

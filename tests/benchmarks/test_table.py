@@ -41,6 +41,21 @@ def test_row_of_one_subject(record):
     assert "warning: it was hot" in text
 
 
+def test_pictures_at_once_and_stages_and_what_is_unfinished(record):
+    whole = alone(record, [12.0] * 10)
+    timing = replace(whole.results[0].timings[0], batch=4, part="files", stages_ms={"read": 7.5, "write": 4.5})
+    start = replace(whole.results[0].starts[0], peak_bytes=120_400_000, gpu_bytes=3 * 10**8)
+    end = replace(whole.results[0].timings[0], batch=4)
+    result = replace(whole.results[0], timings=(end, timing), starts=(start,))
+    text = shown(replace(whole, results=(result,), unfinished=("64x64, 1 thread",)))
+    assert "32x32, 1 thread, 4 pictures at once" in text
+    row = next(line for line in text.splitlines() if "with files" in line)
+    assert row.split()[2:3] + row.split()[6:] == ["12", "333"]
+    assert "120+300" in text
+    assert "read 7.5 ms, write 4.5 ms" in text
+    assert "unfinished: 64x64, 1 thread" in text
+
+
 def test_title_says_where_and_how(record):
     title = shown(record).splitlines()[0]
     machine = record.environment["machine"]["name"]

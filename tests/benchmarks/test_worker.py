@@ -47,6 +47,35 @@ def test_a_slow_subject_runs_once_for_its_memory(monkeypatch, seconds, runs):
     assert answer["first_ms"] >= 0
 
 
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [("1024\\n2048", 3072 * 2**20), ("[N/A]", None), ("", None), ("exit 9", None)],
+)
+def test_memory_in_use_on_gpus(tmp_path, monkeypatch, says, found):
+    fake = tmp_path / "nvidia-smi"
+    fake.write_text("#!/bin/sh\nexit 9\n" if says == "exit 9" else f"#!/bin/sh\nprintf '{says}'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert memory.gpu_bytes() == found
+
+
+def test_without_nvidia_smi_nothing_is_known_of_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert memory.gpu_bytes() is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "found"), [("tensorrt", 3 * 10**8), ("tensorrt-rtx", 3 * 10**8), ("openvino", None)]
+)
+def test_what_a_subject_takes_on_the_gpu_is_what_is_in_use_more(monkeypatch, engine, found):
+    readings = iter([5 * 10**8, 8 * 10**8])
+    monkeypatch.setattr(memory, "gpu_bytes", lambda: next(readings))
+    loaded = LoadedSubject("d", "e", "1", (), {"model": lambda: None})
+    monkeypatch.setattr("benchmarks.subjects.open_subject", lambda *asked: loaded)
+    job = Job("start", (Target("bundle", "x", engine),), (("model",),), (Effort(),), 64, 1, None)
+    assert worker.run_job(job)["gpu_bytes"] == found
+
+
 def test_peak_of_memory_stays_when_the_memory_is_given_back():
     code = (
         "import numpy as np; from benchmarks import memory; before = memory.peak_bytes()\n"

@@ -12,6 +12,7 @@ from distill.checkpoint import Trained, save_student
 from distill.students import HaarPainter
 from export.to_bundle import Exported, export_bundle
 from runtime.image_files import write_picture
+from tests.loopback import changed, device, jetson, server, with_tensorrt  # noqa: F401 (fixtures)
 
 PROVENANCE = {
     "teacher": {"name": "adain", "description": "AdaIN of the tests", "licence": "MIT"},

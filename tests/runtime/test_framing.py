@@ -31,6 +31,13 @@ def test_a_picture_is_clipped_and_rounded():
     assert picture[0, :, 0].tolist() == [0, 0, 128, 255, 255, 100, 101]
 
 
+@pytest.mark.parametrize("shape", [(300, 701), (1, 70_000), (70_000, 1), (257, 256)])
+def test_large_pictures_are_converted_in_bands_without_a_seam(shape: tuple[int, int]):
+    tensor = np.random.default_rng(0).uniform(-0.2, 1.2, (1, 3, *shape)).astype(np.float32)
+    wanted = (np.clip(tensor[0] * np.float32(255) + np.float32(0.5), 0, 255)).astype(np.uint8).transpose(1, 2, 0)
+    assert np.array_equal(framing.to_picture(tensor), wanted)
+
+
 @given(sides, sides, st.sampled_from([1, 2, 4, 8, 12]), st.integers(0, 20), st.sampled_from(["edge", "reflect"]))
 def test_padding_is_exact_and_comes_back(height: int, width: int, multiple: int, margin: int, mode: str):
     rgb = noise(height, width)
@@ -77,6 +84,15 @@ def test_a_thumbnail_is_the_mean_of_areas():
     expected = rgb.reshape(128, 4, 256, 4, 3).mean(axis=(1, 3))
     assert small.shape == (128, 256, 3)
     assert np.abs(small - expected).max() <= 1  # Pillow rounds after each of its two passes
+
+
+def test_a_thumbnail_of_whole_areas_is_rounded_once():
+    rgb = noise(512, 768)
+    small = framing.thumbnail(rgb, 256, 4)
+    assert small.shape == (172, 256, 3), "512 / 3 is no whole number, so areas differ"
+    rgb = noise(512, 512)
+    expected = rgb.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
+    assert np.abs(framing.thumbnail(rgb, 256, 4) - expected).max() <= 0.5
 
 
 def test_a_small_picture_is_its_own_thumbnail():

@@ -1,0 +1,103 @@
+"""The scripts of tests/bench run; what they find on a busy machine is nobody's business."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
+
+
+QUICK = ("--size", "64", "--threads", "1", "--runs", "3")
+
+
+def test_overhead_of_a_stylizer(tiny, capsys):
+    from tests.bench import stylizer_overhead
+
+    assert stylizer_overhead.main([tiny, *QUICK, "--seconds", "0", "--json", "--most", "1e9"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["percent"] == pytest.approx(100 * (found["stylizer_ms"] / found["bare_ms"] - 1))
+    assert found["low"] <= found["percent"] <= found["high"]
+    assert len(found["steps_ms"]) == 7
+    assert all(ms > 0 for ms in found["steps_ms"].values())
+
+
+def test_a_promise_that_is_broken_is_told(tiny, capsys):
+    from tests.bench import stylizer_overhead
+
+    assert stylizer_overhead.main([tiny, *QUICK, "--seconds", "0", "--most=-1e9"]) == 1
+    assert "planes to picture" in capsys.readouterr().out
+
+
+def test_training_throughput(monkeypatch, capsys):
+    pytest.importorskip("torch")
+    from distill.perceptual import Vgg, Vgg19Perception
+    from tests.bench import training_throughput
+    from tests.distill.tiny import Negative, randomised
+
+    narrow = (8, 8, 8, 512)  # relu4_1 has VGG-19's own channels, as the compact network's embedding does
+    monkeypatch.setattr(
+        training_throughput, "vgg19_perception", lambda weights: Vgg19Perception(randomised(lambda: Vgg(narrow), 0))
+    )
+    monkeypatch.setattr(training_throughput, "load_teacher", lambda name, weights: Negative())
+    quick = ("--weights", "none", "--batch", "2", "--size", "64", "--width", "0.125", "--runs", "1", "--threads", "1")
+    assert training_throughput.main([*quick, "--json", "--least", "1e9"]) == 1, "less than was promised"
+    found = json.loads(capsys.readouterr().out)
+    assert found["ratio"] == pytest.approx(
+        found["pictures_per_second"]["a run on average"] / found["pictures_per_second"]["straightforward"]
+    )
+
+
+def test_a_run_pays_for_its_pictures_and_its_last_steps():
+    pytest.importorskip("torch")
+    from distill.settings import Settings
+    from tests.bench.training_throughput import Throughput
+
+    found = Throughput(Settings(steps=1000, pairs=100, vgg_share=0.25), 1.0, 3.0, 10.0, 0.5)
+    assert found.step_s == pytest.approx(0.75 * 1 + 0.25 * 3 + 0.05)
+    assert found.ratio == pytest.approx(10 / 1.55)
+
+
+def test_without_vgg19_there_is_no_straightforward_loop(monkeypatch, capsys):
+    pytest.importorskip("torch")
+    from tests.bench import training_throughput
+
+    monkeypatch.setattr(training_throughput, "vgg19_perception", lambda weights: None)
+    monkeypatch.setattr(training_throughput, "load_teacher", lambda name, weights: None)
+    assert training_throughput.main(["--weights", "none"]) == 1
+    assert "error: name the folder with vgg_normalised.pth" in capsys.readouterr().err
+
+
+def test_ncnn(tiny, capsys):
+    pytest.importorskip("ncnn")
+    pytest.importorskip("pnnx")
+    from tests.bench import paint_in_ncnn
+
+    assert paint_in_ncnn.main(["adain-w0125", *QUICK, "--seconds", "0"]) == 0
+    assert "ncnn" in capsys.readouterr().out
+
+
+def test_without_ncnn_it_says_what_to_install(tiny, monkeypatch, capsys):
+    from tests.bench import paint_in_ncnn
+
+    monkeypatch.setattr(paint_in_ncnn, "find_spec", lambda name: None)
+    assert paint_in_ncnn.main([tiny, *QUICK]) == 1
+    assert capsys.readouterr().err == "error: pnnx is not installed: pip install ncnn pnnx\n"
+
+
+def test_a_browser_needs_its_runtime_and_itself(tiny, tmp_path: Path, monkeypatch, capsys):
+    from tests.bench.web import paint_in_browser
+
+    assert paint_in_browser.main([tiny, *QUICK, "--ort", str(tmp_path)]) == 1
+    assert "is not the dist folder of onnxruntime-web" in capsys.readouterr().err
+    (tmp_path / "ort.wasm.min.mjs").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert paint_in_browser.main([tiny, *QUICK, "--ort", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "error: there is no Chromium here: apt install chromium\n"
