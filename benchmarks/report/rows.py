@@ -1,0 +1,104 @@
+"""What records hold, one row for each part of each subject at each size: for tables, CSV and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.measurements import SizeResult, Timing
+from benchmarks.record import Record
+from benchmarks.report.gather import Source
+from benchmarks.report.plain_text import inner, plain
+
+
+@dataclass(frozen=True)
+class Row:
+    """Latencies in milliseconds with the 95 % interval of the median, sizes in pixels, memory in MB, files in kB.
+
+    What belongs to a subject as a whole (first run, memory, losses) is repeated in the rows of all its parts. None
+    stands for what was not measured.
+    """
+
+    file: str
+    created: str
+    kind: str
+    device: str
+    name: str
+    subject: str
+    engine: str
+    engine_version: str
+    precision: str
+    width: int
+    height: int
+    threads: int
+    part: str
+    runs: int
+    steady: bool
+    p50_ms: float
+    low_ms: float
+    high_ms: float
+    p90_ms: float
+    p99_ms: float
+    load_ms: float | None
+    first_ms: float | None
+    peak_mb: float | None
+    graphs_kb: float | None
+    gmac: float | None
+    content_loss: float | None
+    style_loss: float | None
+    ssim: float | None
+
+
+def rows(sources: Sequence[Source]) -> Iterator[Row]:
+    """In the order of the records."""
+    for source in sources:
+        for result in source.record.results:
+            for timing in result.timings:
+                yield _row(source, result, timing)
+
+
+def device_name(record: Record) -> str:
+    """What the record calls its machine."""
+    return plain(inner(record.environment, "machine").get("name"), 80) or "an unknown machine"
+
+
+def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
+    record, number = source.record, timing.subject
+    subject, start = record.subjects[number], result.start(number)
+    score = record.judged.score(number) if record.judged else None
+    macs = result.macs[number] if result.macs else None
+    p50, p90, p99 = timing.percentiles_ms
+    return Row(
+        file=source.file,
+        created=record.created,
+        kind="measured",
+        device=device_name(record),
+        name=plain(subject.name, 80),
+        subject=subject.kind,
+        engine=plain(subject.engine, 40),
+        engine_version=plain(subject.engine_version.split("-")[0], 40),
+        precision=plain(subject.precision, 40),
+        width=result.width,
+        height=result.height,
+        threads=result.threads,
+        part=timing.part,
+        runs=len(timing.samples_ms),
+        steady=timing.steady,
+        p50_ms=p50,
+        low_ms=timing.low_ms,
+        high_ms=timing.high_ms,
+        p90_ms=p90,
+        p99_ms=p99,
+        load_ms=start.load_ms if start else None,
+        first_ms=start.first_ms if start else None,
+        peak_mb=_divided(start.peak_bytes if start else None, 1e6),
+        graphs_kb=_divided(subject.graph_bytes, 1e3),
+        gmac=_divided(macs, 1e9),
+        content_loss=score.content if score else None,
+        style_loss=score.style if score else None,
+        ssim=score.ssim if score else None,
+    )
+
+
+def _divided(number: int | None, unit: float) -> float | None:
+    return None if number is None else round(number / unit, 4)
