@@ -21,7 +21,7 @@ class Axis:
     high: float
 
     def at(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Where the values lie, in parts of the axis: 0 at ``low``, 1 at ``high``; what is beyond is put at its ends."""
+        """Where the values lie: 0 at ``low``, 1 at ``high``; what is beyond is put at these ends."""
         shares = np.log(np.maximum(values, self.low) / self.low) / math.log(self.high / self.low)
         return np.minimum(shares, 1.0)
 
@@ -37,9 +37,9 @@ class Axis:
         return [(float(self.at(value)), f"{value:.6g}") for value in shown]
 
     def _equal_steps(self) -> list[float]:
-        rough = (self.high - self.low) / 4
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough)
+        most = (self.high - self.low) / _FEWEST_MARKS
+        power = 10.0 ** math.floor(math.log10(most))
+        step = max(digit * power for digit in (1, 2, 5) if digit * power <= most)
         return [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 

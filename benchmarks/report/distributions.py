@@ -6,7 +6,7 @@ numbers only, so nothing in it has to be escaped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def spread(timing: Timing, axis: Axis, dots: int) -> str:
 
 
 def runs(timing: Timing, columns: int) -> str:
-    """Warm-up, then the samples in their order, each at most ``columns`` wide: a line within the range of each column."""
+    """Warm-up, then the samples in their order: a line of up to ``columns`` points within the range around each."""
     low, high = shown_range(timing)
     warmup, samples = np.asarray(timing.warmup_ms), np.asarray(timing.samples_ms)
     share = min(0.35, max(0.06, len(warmup) / (len(warmup) + len(samples))))
@@ -53,12 +53,12 @@ def runs(timing: Timing, columns: int) -> str:
     least, middle, most = (heights(bands[:, each]) for each in range(3))
     around = [*zip(across, most, strict=True), *zip(across[::-1], least[::-1], strict=True)]
     early = _columns(warmup, columns // 2)[:, 1]
-    begin = list(zip(np.linspace(0, border - 6, len(early)), heights(early), strict=True))
+    begin = zip(np.linspace(0, border - 6, len(early)), heights(early), strict=True)
     return _svg(
         f'<path class="band" d="{_line(around)}Z"/>' if len(samples) > columns else "",
         f'<path class="warmup" d="{_line(begin)}h.1"/>',
         _upright("border", border, 0, HEIGHT),
-        f'<path class="runs" d="{_line(list(zip(across, middle, strict=True)))}h.1"/>',
+        f'<path class="runs" d="{_line(zip(across, middle, strict=True))}h.1"/>',
     )
 
 
@@ -96,9 +96,9 @@ def _points(places: NDArray[np.float64], most: int) -> str:
 
 
 def _columns(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
-    """Least, median and most of neighbouring values, (columns, 3)."""
-    pieces = np.array_split(values, min(most, len(values)))
-    return np.array([(piece.min(), np.median(piece), piece.max()) for piece in pieces])
+    """Least, middle and most of neighbouring values, (columns, 3)."""
+    pieces = map(np.sort, np.array_split(values, min(most, len(values))))
+    return np.array([(piece[0], piece[len(piece) // 2], piece[-1]) for piece in pieces])
 
 
 def _grid(axis: Axis) -> str:
@@ -109,11 +109,11 @@ def _upright(name: str, x: float, top: float, bottom: float) -> str:
     return f'<path class="{name}" d="M{x:.1f} {top:g}V{bottom:g}"/>'
 
 
-def _line(points: Sequence[tuple[float, float]]) -> str:
+def _line(points: Iterable[tuple[float, float]]) -> str:
     return f"M{_pairs(points)}"
 
 
-def _pairs(points) -> str:
+def _pairs(points: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"{x:.0f} {y:.1f}" for x, y in points)
 
 

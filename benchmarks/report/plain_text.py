@@ -1,4 +1,4 @@
-"""Text from strangers' records as one printable line; escaping it for HTML, Markdown or CSV is for whoever writes it."""
+"""Strangers' text as one printable line; escaping it for HTML, Markdown or CSV is for whoever writes it."""
 
 from __future__ import annotations
 

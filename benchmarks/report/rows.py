@@ -13,16 +13,18 @@ from benchmarks.report.plain_text import inner, plain
 
 @dataclass(frozen=True)
 class Row:
-    """Latencies in milliseconds with the 95 % interval of the median, sizes in pixels, memory in MB, files in kB.
+    """Latencies in milliseconds with the 95 % interval of the median, sizes in pixels, memory in MB, files in kB,
+    energy in joules a picture, and power in watts while running.
 
     What belongs to a subject as a whole (first run, memory, losses) is repeated in the rows of all its parts. None
-    stands for what was not measured.
+    stands for what was not measured. ``number`` is the subject's in its record.
     """
 
     file: str
     created: str
     kind: str
     device: str
+    number: int
     name: str
     subject: str
     engine: str
@@ -31,6 +33,7 @@ class Row:
     width: int
     height: int
     threads: int
+    batch: int
     part: str
     runs: int
     steady: bool
@@ -44,6 +47,10 @@ class Row:
     peak_mb: float | None
     graphs_kb: float | None
     gmac: float | None
+    energy_j: float | None
+    above_idle_j: float | None
+    power_w: float | None
+    throttled: str | None
     content_loss: float | None
     style_loss: float | None
     ssim: float | None
@@ -68,11 +75,14 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
     score = record.judged.score(number) if record.judged else None
     macs = result.macs[number] if result.macs else None
     p50, p90, p99 = timing.percentiles_ms
+    energies = getattr(result, "energies", ())
+    energy = next((each for each in energies if (each.subject, each.part) == (number, timing.part)), None)
     return Row(
         file=source.file,
         created=record.created,
         kind="measured",
         device=device_name(record),
+        number=number,
         name=plain(subject.name, 80),
         subject=subject.kind,
         engine=plain(subject.engine, 40),
@@ -81,6 +91,7 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         width=result.width,
         height=result.height,
         threads=result.threads,
+        batch=getattr(timing, "batch", 1),
         part=timing.part,
         runs=len(timing.samples_ms),
         steady=timing.steady,
@@ -94,10 +105,20 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         peak_mb=_divided(start.peak_bytes if start else None, 1e6),
         graphs_kb=_divided(subject.graph_bytes, 1e3),
         gmac=_divided(macs, 1e9),
+        energy_j=energy.total_j if energy else None,
+        above_idle_j=energy.above_idle_j if energy else None,
+        power_w=energy.running.total_w if energy else None,
+        throttled=_throttled(result),
         content_loss=score.content if score else None,
         style_loss=score.style if score else None,
         ssim=score.ssim if score else None,
     )
+
+
+def _throttled(result: SizeResult) -> str | None:
+    """Why the machine slowed itself down meanwhile; "no" where it says that it did not, None where it does not tell."""
+    reasons = getattr(getattr(result, "watch", None), "throttled", None)
+    return None if reasons is None else plain(", ".join(reasons), 120) or "no"
 
 
 def _divided(number: int | None, unit: float) -> float | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from benchmarks.isolate import run_isolated
 from benchmarks.job import Job, Target
@@ -88,6 +90,8 @@ def paint_samples(records: Sequence[Record], request: Request) -> Samples:
         if request.styles or request.bundles or request.peer_weights:
             raise UserError("name the folder with the photos to paint: --pictures DIR")
         return Samples()
+    if request.peer_weights and request.styles is None:
+        raise UserError("peers paint in the style of a picture: name a folder of paintings, --styles DIR")
     files = _some_of(request.photos)
     photos = [read_picture(path, long_side=SIDE).on_white() for path in files]
     bundles = _bundles(request.bundles)
@@ -95,7 +99,8 @@ def paint_samples(records: Sequence[Record], request: Request) -> Samples:
     styles = _styles(request.styles, bundles, subjects)
     painted, notes = {}, []
     with TemporaryDirectory(prefix="brushlet-report-") as folder:
-        for combination, open_one in _painters(subjects, bundles, styles, request, Path(folder), notes):
+        painters = list(_painters(subjects, bundles, styles, request, Path(folder), notes))
+        for combination, open_one in track(painters, "painting", console=Console(stderr=True), transient=True):
             try:
                 paint = open_one()
                 painted[combination] = [paint(photo, n % max(len(styles), 1)) for n, photo in enumerate(photos)]
@@ -151,8 +156,6 @@ def _bundle_painter(combination: Combination, directory: Path, styles: Sequence[
 
 
 def _peer_painter(target: Target, styles: Sequence[_Style]) -> Painter:
-    if not styles or styles[0].rgb is None:
-        raise UserError("peers paint in the style of a picture: --styles DIR")
     paint = open_painter(target, 1)
     return lambda photo, number: paint(photo, styles[number].rgb)
 

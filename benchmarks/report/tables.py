@@ -23,55 +23,57 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Line:
     """All parts of one subject at one size and number of threads, by their names."""
 
     parts: dict[str, Row]
 
     @property
-    def any(self) -> Row:
+    def first(self) -> Row:
+        """Whichever part there is: for what all parts share."""
         return next(iter(self.parts.values()))
 
     @property
-    def place(self) -> tuple[int, int, int]:
-        """Width, height and threads."""
-        return self.any.width, self.any.height, self.any.threads
+    def place(self) -> tuple[int, int, int, int]:
+        """Width, height, threads and pictures at once."""
+        return self.first.width, self.first.height, self.first.threads, self.first.batch
 
     @property
     def p50_ms(self) -> float:
         """Of the content pass; where there is none, of what else was measured."""
-        return self.parts.get(WHOLE, self.any).p50_ms
+        return self.parts.get(WHOLE, self.first).p50_ms
 
 
-Cell = Callable[[Measured], str]
+Cell = Callable[[Line], str]
 
 
 def _of(name: str, part: str | None = None) -> Cell:
     """A number of one part, or of whatever part there is."""
 
-    def cell(measured: Measured) -> str:
-        row = measured.any if part is None else measured.parts.get(part)
+    def cell(line: Line) -> str:
+        row = line.first if part is None else line.parts.get(part)
         value = None if row is None else getattr(row, name)
         return "" if value is None else short(value)
 
     return cell
 
 
-def _interval(measured: Measured) -> str:
-    row = measured.parts.get(WHOLE)
+def _interval(line: Line) -> str:
+    row = line.parts.get(WHOLE)
     return f"{short(row.low_ms)} – {short(row.high_ms)}" if row else ""
 
 
 _TEXTS: dict[str, Cell] = {
-    "name": lambda measured: measured.any.name,
-    "engine": lambda measured: measured.any.engine,
-    "precision": lambda measured: measured.any.precision,
+    "name": lambda line: line.first.name,
+    "engine": lambda line: line.first.engine,
+    "precision": lambda line: line.first.precision,
 }
 _NUMBERS: dict[str, Cell] = {
-    "size": lambda measured: f"{measured.any.width}x{measured.any.height}",
-    "threads": lambda measured: str(measured.any.threads),
+    "size": lambda line: f"{line.first.width}x{line.first.height}",
+    "threads": lambda line: str(line.first.threads),
+    "at once": lambda line: str(line.first.batch) if line.first.batch > 1 else "",
     "p50, ms": _of("p50_ms", WHOLE),
-    "95 % of it, ms": _interval,
+    "95 % interval, ms": _interval,
     "p90, ms": _of("p90_ms", WHOLE),
     "p99, ms": _of("p99_ms", WHOLE),
     "model only, ms": _of("p50_ms", "model"),
@@ -81,22 +83,26 @@ _NUMBERS: dict[str, Cell] = {
     "peak, MB": _of("peak_mb"),
     "graphs, kB": _of("graphs_kb"),
     "GMAC": _of("gmac"),
+    "J a picture": _of("energy_j", WHOLE),
+    "J above idle": _of("above_idle_j", WHOLE),
+    "W running": _of("power_w", WHOLE),
     "content loss": _of("content_loss"),
     "style loss": _of("style_loss"),
     "SSIM": _of("ssim"),
 }
-_RECORD: dict[str, Cell] = {"record": lambda measured: measured.any.file}
+_REMARKS: dict[str, Cell] = {"throttled": lambda line: line.first.throttled or ""}
+_RECORD: dict[str, Cell] = {"record": lambda line: line.first.file}
 
 
 def latency_table(rows: Iterable[Row]) -> Table:
     """One line for each subject at each size and number of threads, the fastest first; which record, if several."""
     groups: dict[tuple[Any, ...], dict[str, Row]] = {}
     for row in rows:
-        place = (row.width, row.height, row.threads, row.file, row.name, row.subject, row.engine, row.precision)
-        groups.setdefault(place, {})[row.part] = row
-    lines = sorted(map(Measured, groups.values()), key=lambda line: (line.place, line.p50_ms))
-    several = len({line.any.file for line in lines}) > 1
-    cells = {**_TEXTS, **_NUMBERS, **(_RECORD if several else {})}
+        where = (row.width, row.height, row.threads, row.batch)
+        groups.setdefault((*where, row.file, row.kind, row.number), {})[row.part] = row
+    lines = sorted(map(Line, groups.values()), key=lambda line: (line.place, line.p50_ms))
+    several = len({line.first.file for line in lines}) > 1
+    cells = {**_TEXTS, **_NUMBERS, **_REMARKS, **(_RECORD if several else {})}
     texts = {head: [cell(line) for line in lines] for head, cell in cells.items()}
     heads = [head for head, column in texts.items() if any(column)]
     return Table(
