@@ -7,7 +7,6 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.record import Record
 from benchmarks.report.plain_text import plain
@@ -59,6 +58,8 @@ class Thumbnails:
 
 def jpeg(rgb: np.ndarray, side: int, quality: int) -> str:
     """A uint8 picture (H, W, 3) as a ``data:`` address, scaled down to ``side`` pixels at most."""
+    from PIL import Image
+
     encoded = io.BytesIO()
     small = Picture(rgb).scaled_down(side).rgb
     Image.fromarray(np.ascontiguousarray(small)).save(encoded, format="JPEG", quality=quality, optimize=True)

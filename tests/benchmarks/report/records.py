@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,7 @@ def hostile_record() -> Record:
         command=(HOSTILE, "\ud800\x00\n"),
         environment={"machine": machine, HOSTILE: [HOSTILE, {"</pre>": "</pre>"}]},
         warnings=(HOSTILE, "two\nlines \u202e\x1b[2J"),
-        checks=(Check(HOSTILE, HOSTILE, 1.0, 2.0),),
+        checks=(Check(HOSTILE, HOSTILE[:20], 1.0, 2.0),),
         judged=replace(record.judged, judge=HOSTILE),
         absent=(Absent(HOSTILE, HOSTILE),),
     )
@@ -85,6 +86,6 @@ def source(record: Record, file: str = "record.json") -> Source:
     return Source(file, record)
 
 
-def write(record: Record, path: Path) -> Path:
-    record.write(path)
-    return path
+def write(record: Record, path: Path) -> None:
+    """As a stranger might: with text that `Record.write` has no bytes for."""
+    path.write_text(json.dumps(record.to_json()))
