@@ -1,4 +1,4 @@
-"""The records of a report: read from files and folders, bounded, with a reason for each that is left out."""
+"""The records and predictions of a report: read from files and folders, bounded, with a reason for what is left out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.record import Record, RecordError, read_record
+from benchmarks.budget import Check
+from benchmarks.record import Record, RecordError
 from benchmarks.report.plain_text import plain
 from runtime.errors import UserError
+from runtime.json_fields import read_json
+
+if TYPE_CHECKING:
+    from benchmarks.prediction.prediction import Prediction
 
 #: What is read of a folder; a record of many sizes and rivals takes about 200 kB.
 MOST_RECORDS = 200
@@ -27,37 +33,68 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Foretold:
+    """A prediction and the name of its file."""
+
+    file: str
+    prediction: Prediction
+
+    @property
+    def basis(self) -> list[str]:
+        """What it rests on, and what was assumed: a line each."""
+        made = self.prediction
+        return [f"{made.bundle}: {made.basis}; fitted {made.fitted[:10]}", *(f"assumed: {note}" for note in made.notes)]
+
+
+@dataclass(frozen=True)
 class Gathered:
-    """The records, the oldest first, and a line for each file that is not among them."""
+    """The records, the oldest first, the predictions, and a line for each file that is neither."""
 
     sources: tuple[Source, ...]
     skipped: tuple[str, ...] = ()
+    foretold: tuple[Foretold, ...] = ()
+
+    @property
+    def checks(self) -> list[tuple[str, Check]]:
+        """Every limit that was given, with the name of its file."""
+        measured = [(each.file, check) for each in self.sources for check in each.record.checks]
+        return measured + [(each.file, check) for each in self.foretold for check in each.prediction.checks]
 
 
 def gather(paths: Sequence[Path]) -> Gathered:
-    """Read record files, and the ``*.json`` files of folders and the folders in them.
+    """Read files, and the ``*.json`` files of folders and the folders in them.
 
-    Raises UserError where a path is missing, or no record can be read.
+    Raises UserError where a path is missing, or nothing can be read.
     """
-    sources, skipped, taken = [], [], 0
+    sources, foretold, skipped, taken = [], [], [], 0
     for path in _files(paths):
         try:
-            size = path.stat().st_size
-            if len(sources) == MOST_RECORDS or taken + size > MOST_BYTES:
-                raise RecordError(f"{path} is beyond the {MOST_RECORDS} records or {MOST_BYTES >> 20} MiB of a report")
-            if size > MOST_FILE_BYTES:
-                raise RecordError(f"{path} is larger than {MOST_FILE_BYTES >> 20} MiB, which no record needs to be")
-            sources.append(Source(plain(path.name, 80), read_record(path)))
-            taken += size
-        except RecordError as error:
+            taken += path.stat().st_size
+            if len(sources) + len(foretold) == MOST_RECORDS or taken > MOST_BYTES:
+                raise RecordError(f"{path} is beyond the {MOST_RECORDS} files or {MOST_BYTES >> 20} MiB of a report")
+            data, file = read_json(path, MOST_FILE_BYTES, RecordError), plain(path.name, 80)
+            if isinstance(data, dict) and data.get("kind") == "predicted":
+                foretold.append(Foretold(file, _prediction(data, str(path))))
+            else:
+                sources.append(Source(file, Record.from_json(data, str(path))))
+        except UserError as error:
             skipped.append(plain(str(error)))
         except OSError as error:
             skipped.append(plain(f"cannot read {path}: {error.strerror or error}"))
-    if not sources:
+    if not sources and not foretold:
         where = ", ".join(map(str, paths))
         found = f"{skipped[0]}{_more(skipped)}" if skipped else f"{where} holds no record (*.json)"
         raise UserError(f"there is nothing to report: {found}; {_HOW}")
-    return Gathered(tuple(sorted(sources, key=lambda source: (source.record.created, source.file))), tuple(skipped))
+    sources.sort(key=lambda source: (source.record.created, source.file))
+    return Gathered(tuple(sources), tuple(skipped), tuple(foretold))
+
+
+def _prediction(data: dict[str, Any], where: str) -> Prediction:
+    try:
+        from benchmarks.prediction.prediction import Prediction
+    except ModuleNotFoundError:
+        raise RecordError(f"{where} is a prediction, which this version does not read") from None
+    return Prediction.from_json(data, where)
 
 
 def _more(skipped: Sequence[str]) -> str:

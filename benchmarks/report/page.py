@@ -21,7 +21,7 @@ from benchmarks.report.gather import Gathered, Source
 from benchmarks.report.losses import loss_plots
 from benchmarks.report.pictures import Thumbnails, sliders
 from benchmarks.report.plain_text import inner, plain
-from benchmarks.report.rows import Row, device_name
+from benchmarks.report.rows import Row, device_name, foretold_device
 from benchmarks.report.samples import Samples
 from benchmarks.report.tables import BOTH, WHOLE, by_device, cut, latency_table
 from benchmarks.table import LABELS, sentences
@@ -89,11 +89,11 @@ def _fixed(gathered: Gathered, rows: Sequence[Row], samples: Samples) -> dict[st
         "style": (_HERE / "page.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "summary": _summary(gathered.sources, rows),
+        "summary": _summary(gathered, rows),
         "skipped": gathered.skipped[:MOST_WARNINGS],
         "skipped_count": len(gathered.skipped),
         "warnings": _warnings(gathered.sources),
-        "checks": _checks(gathered.sources),
+        "checks": _checks(gathered),
         "loss_plots": loss_plots(gathered.sources, thumbnails),
         "thumbnails": thumbnails.pictures,
         "photo": thumbnails.photo,
@@ -118,7 +118,9 @@ def _sized(gathered: Gathered, rows: Sequence[Row], samples: Samples, detail: De
         for source in sources:
             shown.append(_compared(source, detail, drawings))
             drawings -= sum(len(result["rows"]) for result in shown[-1]["results"])
-        devices.append({"name": name, "facts": _facts(sources), "tables": tables, "records": shown})
+        basis = [plain(line, 800) for each in gathered.foretold if foretold_device(each) == name for line in each.basis]
+        device = {"name": name, "facts": _facts(sources), "tables": tables, "records": shown}
+        devices.append({**device, "basis": basis[:MOST_WARNINGS]})
     shown = sliders(samples, detail.side, detail.quality)
     bundles = len(shown) // max(1, len(samples.photos))
     return {"devices": devices, "sliders": shown, "beside": 3 if bundles == 3 else 2 * bundles}
@@ -169,15 +171,21 @@ def _drawn(record: Record, result: SizeResult, dots: int) -> dict[str, Any]:
     }
 
 
-def _summary(sources: Sequence[Source], rows: Sequence[Row]) -> str:
-    records, machines = len(sources), len({row.device for row in rows})
-    days = sorted({source.record.created[:10] for source in sources})
-    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    samples = sum(row.runs for row in rows)
-    return (
-        f"{records} {'record' if records == 1 else 'records'} of {machines} "
-        f"{'machine' if machines == 1 else 'machines'}, {when}: {samples:,} timed runs"
-    )
+def _summary(gathered: Gathered, rows: Sequence[Row]) -> str:
+    measured = [row for row in rows if row.kind == "measured"]
+    days = sorted({row.created[:10] for row in rows})
+    parts = [
+        _counted(len(gathered.sources), "record"),
+        _counted(len(gathered.foretold), "prediction"),
+        _counted(len({row.device for row in rows}), "machine"),
+        days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
+        f"{sum(row.runs for row in measured):,} timed runs" if measured else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _counted(number: int, what: str) -> str:
+    return "" if not number else f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 def _title(source: Source) -> str:
@@ -186,17 +194,16 @@ def _title(source: Source) -> str:
 
 
 def _warnings(sources: Sequence[Source]) -> list[dict[str, str]]:
-    found = ({"file": each.file, "text": plain(line)} for each in sources for line in each.record.warnings)
-    absent = (
-        {"file": each.file, "text": plain(f"{peer.name} did not take part: {peer.reason}")}
-        for each in sources
-        for peer in each.record.absent
-    )
-    return [*found, *absent][:MOST_WARNINGS]
+    """What the records warn of, the same of several in one line."""
+    files: dict[str, dict[str, None]] = {}
+    for source in sources:
+        absent = (f"{peer.name} did not take part: {peer.reason}" for peer in source.record.absent)
+        for line in (*source.record.warnings, *absent):
+            files.setdefault(plain(line), {})[source.file] = None
+    return [{"text": text, "file": plain(", ".join(found))} for text, found in list(files.items())[:MOST_WARNINGS]]
 
 
-def _checks(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    found = [(source.file, check) for source in sources for check in source.record.checks]
+def _checks(gathered: Gathered) -> list[dict[str, Any]]:
     return [
         {
             "file": file,
@@ -205,7 +212,7 @@ def _checks(sources: Sequence[Source]) -> list[dict[str, Any]]:
             "found": "not told" if check.found is None else f"{short(check.found)} {plain(check.unit, 20)}",
             "met": check.met,
         }
-        for file, check in found[:MOST_CHECKS]
+        for file, check in gathered.checks[:MOST_CHECKS]
     ]
 
 

@@ -1,13 +1,13 @@
-"""What records hold, one row for each part of each subject at each size: for tables, CSV and JSON."""
+"""What records and predictions hold, one row for each part of each subject at each size: for tables, CSV and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.measurements import SizeResult, Timing
 from benchmarks.record import Record
-from benchmarks.report.gather import Source
+from benchmarks.report.gather import Foretold, Gathered, Source
 from benchmarks.report.plain_text import inner, plain
 
 
@@ -18,6 +18,8 @@ class Row:
 
     What belongs to a subject as a whole (first run, memory, losses) is repeated in the rows of all its parts. None
     stands for what was not measured. ``number`` is the subject's in its record.
+
+    In a prediction p50 is what is predicted, its interval how sure that is, and no engine is faster than ``bound_ms``.
     """
 
     file: str
@@ -32,7 +34,7 @@ class Row:
     precision: str
     width: int
     height: int
-    threads: int
+    threads: int | None
     batch: int
     part: str
     runs: int
@@ -40,8 +42,9 @@ class Row:
     p50_ms: float
     low_ms: float
     high_ms: float
-    p90_ms: float
-    p99_ms: float
+    p90_ms: float | None
+    p99_ms: float | None
+    bound_ms: float | None
     load_ms: float | None
     first_ms: float | None
     peak_mb: float | None
@@ -56,17 +59,24 @@ class Row:
     ssim: float | None
 
 
-def rows(sources: Sequence[Source]) -> Iterator[Row]:
-    """In the order of the records."""
-    for source in sources:
+def rows(gathered: Gathered) -> Iterator[Row]:
+    """In the order of the records, then what was predicted."""
+    for source in gathered.sources:
         for result in source.record.results:
             for timing in result.timings:
                 yield _row(source, result, timing)
+    for foretold in gathered.foretold:
+        yield from _predicted(foretold)
 
 
 def device_name(record: Record) -> str:
     """What the record calls its machine."""
     return plain(inner(record.environment, "machine").get("name"), 80) or "an unknown machine"
+
+
+def foretold_device(foretold: Foretold) -> str:
+    """What the catalogue calls the machine that a prediction is of."""
+    return plain(foretold.prediction.title, 80)
 
 
 def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
@@ -100,6 +110,7 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         high_ms=timing.high_ms,
         p90_ms=p90,
         p99_ms=p99,
+        bound_ms=None,
         load_ms=start.load_ms if start else None,
         first_ms=start.first_ms if start else None,
         peak_mb=_divided(start.peak_bytes if start else None, 1e6),
@@ -113,6 +124,39 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         style_loss=score.style if score else None,
         ssim=score.ssim if score else None,
     )
+
+
+def _predicted(foretold: Foretold) -> Iterator[Row]:
+    """A prediction is of the paint graph alone."""
+    prediction = foretold.prediction
+    unknown = ("p90_ms", "p99_ms", "load_ms", "first_ms", "peak_mb", "graphs_kb", "energy_j", "above_idle_j", "power_w")
+    unknown += ("throttled", "content_loss", "style_loss", "ssim")
+    for number, row in enumerate(prediction.rows):
+        yield Row(
+            file=foretold.file,
+            created=prediction.created,
+            kind="predicted",
+            device=foretold_device(foretold),
+            number=number,
+            name=plain(prediction.bundle, 80),
+            subject="bundle",
+            engine=plain(prediction.engine, 40),
+            engine_version="",
+            precision=plain(row.precision, 40),
+            width=row.width,
+            height=row.height,
+            threads=row.threads,
+            batch=1,
+            part="model",
+            runs=0,
+            steady=True,
+            p50_ms=row.forecast.predicted_ms,
+            low_ms=row.forecast.low_ms,
+            high_ms=row.forecast.high_ms,
+            bound_ms=row.forecast.bound_ms,
+            gmac=_divided(row.macs, 1e9),
+            **dict.fromkeys(unknown),
+        )
 
 
 def _throttled(result: SizeResult) -> str | None:

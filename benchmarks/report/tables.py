@@ -36,7 +36,7 @@ class Line:
     @property
     def place(self) -> tuple[int, int, int, int]:
         """Width, height, threads and pictures at once."""
-        return self.first.width, self.first.height, self.first.threads, self.first.batch
+        return self.first.width, self.first.height, self.first.threads or 0, self.first.batch
 
     @property
     def p50_ms(self) -> float:
@@ -63,6 +63,11 @@ def _interval(line: Line) -> str:
     return f"{short(row.low_ms)} – {short(row.high_ms)}" if row else ""
 
 
+def _predicted_interval(line: Line) -> str:
+    row = line.first
+    return f"{short(row.low_ms)} – {short(row.high_ms)}" if row.kind == "predicted" else ""
+
+
 _TEXTS: dict[str, Cell] = {
     "name": lambda line: line.first.name,
     "engine": lambda line: line.first.engine,
@@ -70,13 +75,15 @@ _TEXTS: dict[str, Cell] = {
 }
 _NUMBERS: dict[str, Cell] = {
     "size": lambda line: f"{line.first.width}x{line.first.height}",
-    "threads": lambda line: str(line.first.threads),
+    "threads": lambda line: str(line.first.threads or ""),
     "at once": lambda line: str(line.first.batch) if line.first.batch > 1 else "",
     "p50, ms": _of("p50_ms", WHOLE),
     "95 % interval, ms": _interval,
     "p90, ms": _of("p90_ms", WHOLE),
     "p99, ms": _of("p99_ms", WHOLE),
     "model only, ms": _of("p50_ms", "model"),
+    "likely between, ms": _predicted_interval,
+    "never below, ms": _of("bound_ms"),
     "style alone, ms": _of("p50_ms", "style"),
     "both pictures, ms": _of("p50_ms", BOTH),
     "first run, ms": _of("first_ms"),

@@ -32,18 +32,17 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def to_json(gathered: Gathered, rows: Sequence[Row]) -> str:
-    """Rows, checks and warnings of all records, and which files were skipped."""
+    """Rows, checks and warnings of all records, what predictions rest on, and which files were skipped."""
     data = {
         "schema": SCHEMA,
         "kind": "report",
         "rows": [asdict(row) for row in rows],
-        "checks": [
-            {"file": each.file, **asdict(check), "met": check.met}
-            for each in gathered.sources
-            for check in each.record.checks
-        ],
+        "checks": [{"file": file, **asdict(check), "met": check.met} for file, check in gathered.checks],
         "warnings": [
             {"file": each.file, "text": plain(line)} for each in gathered.sources for line in each.record.warnings
+        ],
+        "predicted_from": [
+            {"file": each.file, "text": plain(line)} for each in gathered.foretold for line in each.basis
         ],
         "skipped": list(gathered.skipped),
     }
@@ -63,7 +62,8 @@ def to_markdown(gathered: Gathered, rows: Sequence[Row]) -> str:
                 lines += [_line(map(_escaped, cells)) for cells in table.lines]
     records = [(source.file, source.record) for source in gathered.sources]
     lines += _listed("Compared", [line for _, record in records for line in sentences(record)])
-    lines += _listed("Limits", [f"{_kept(check.met)}: {check}" for _, record in records for check in record.checks])
+    lines += _listed("Limits", [f"{_kept(check.met)}: {check}" for _, check in gathered.checks])
+    lines += _listed("Predicted from", [line for each in gathered.foretold for line in each.basis])
     lines += _listed("Warnings", [f"{line} ({file})" for file, record in records for line in record.warnings])
     lines += _listed("Skipped", gathered.skipped)
     return "\n".join(lines) + "\n"

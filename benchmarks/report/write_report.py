@@ -35,7 +35,7 @@ def write_report(paths: Sequence[Path], format: str | None, output: Path | None,
     gathered = gather(paths)
     for line in gathered.skipped:
         print(f"skipped: {line}", file=sys.stderr)
-    found = list(rows(gathered.sources))
+    found = list(rows(gathered))
     if format == "html":
         samples = paint_samples([source.record for source in gathered.sources], request)
         write_atomically(output or DEFAULT_PAGE, make_page(gathered, found, samples))

@@ -55,7 +55,7 @@ def page(tmp_path_factory) -> Path:
     samples = Samples((shades,), ("shades in the style x",), {each: [255 - shades] for each in who})
     gathered = Gathered((source(make_record(("mine", "other", "third"), sizes=(64, 128), judged=True)),))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_bytes(make_page(gathered, list(rows(gathered.sources)), samples))
+    path.write_bytes(make_page(gathered, list(rows(gathered)), samples))
     return path
 
 

@@ -37,6 +37,6 @@ def test_they_make_a_page():
     gathered = gather([FOLDER])
     assert gathered.skipped == ()
     assert len(gathered.sources) == len(RECORDS)
-    page = make_page(gathered, list(rows(gathered.sources)), Samples())
+    page = make_page(gathered, list(rows(gathered)), Samples())
     assert len(page) < MAX_PAGE_BYTES
     assert b'class="cloud"' in page

@@ -28,7 +28,7 @@ _ADDRESS = re.compile(r"""(?:\b(?:src|href|action|data|poster|srcset)=["']?|url\
 
 def page_of(*records, samples: Samples | None = None, skipped: tuple[str, ...] = (), kind: str = "measured") -> str:
     gathered = Gathered(tuple(source(each, f"{n}.json") for n, each in enumerate(records)), skipped)
-    found = [replace(row, kind=kind) for row in rows(gathered.sources)]
+    found = [replace(row, kind=kind) for row in rows(gathered)]
     return make_page(gathered, found, samples or Samples()).decode()
 
 
@@ -50,7 +50,7 @@ def test_everything_a_record_holds_is_on_the_page():
     text = text_of(page_of(make_record(judged=True), skipped=("bad.json is not valid JSON",)))
     record = make_record(judged=True)
     for wanted in (
-        "1 record of 1 machine, 2026-01-31: 160 timed runs",
+        "1 record, 1 machine, 2026-01-31, 160 timed runs",
         "1 file is not in this report bad.json is not valid JSON",
         "other work keeps 1 of 2 CPUs busy",
         "absentee did not take part: its weights are not there",

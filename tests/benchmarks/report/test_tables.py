@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.report.gather import Gathered
 from benchmarks.report.rows import device_name, rows
 from benchmarks.report.tables import by_device, cut, latency_table
 from tests.benchmarks.report.records import make_record, source
@@ -14,7 +15,7 @@ from tests.benchmarks.report.records import make_record, source
 
 @pytest.fixture
 def found():
-    return list(rows([source(make_record(("mine", "other"), sizes=(128, 64), judged=True))]))
+    return list(rows(Gathered((source(make_record(("mine", "other"), sizes=(128, 64), judged=True)),))))
 
 
 def test_a_row_holds_the_numbers_of_the_record(found):
@@ -36,14 +37,10 @@ def test_energy_and_throttling_are_told_where_a_result_holds_them():
     energy = SimpleNamespace(
         subject=0, part="end_to_end", total_j=0.5, above_idle_j=0.2, running=SimpleNamespace(total_w=7.0)
     )
-    fields = {name: getattr(record.results[0], name) for name in record.results[0].__dataclass_fields__}
-    measured = SimpleNamespace(
-        **fields,
-        watch=watch,
-        energies=(energy,),
-        start=record.results[0].start,
-    )
-    found = list(rows([source(replace(record, results=(measured,)))]))
+    told = {name: getattr(record.results[0], name) for name in record.results[0].__dataclass_fields__}
+    told |= {"watch": watch, "energies": (energy,), "start": record.results[0].start}
+    measured = SimpleNamespace(**told)
+    found = list(rows(Gathered((source(replace(record, results=(measured,))),))))
     own = [(row.energy_j, row.above_idle_j, row.power_w) for row in found]
     assert own == [(0.5, 0.2, 7.0), (None,) * 3, (None,) * 3, (None,) * 3]
     table = latency_table(found)
@@ -68,7 +65,16 @@ def test_a_table_has_a_line_for_each_subject_and_size_the_fastest_first(found):
 
 
 def test_the_record_is_named_where_there_are_several():
-    found = list(rows([source(make_record(), "a.json"), source(make_record(), "b.json")]))
+    found = list(
+        rows(
+            Gathered(
+                (
+                    source(make_record(), "a.json"),
+                    source(make_record(), "b.json"),
+                )
+            )
+        )
+    )
     table = latency_table(found)
     assert table.heads[-1] == "record"
     assert sorted(line[-1] for line in table.lines) == ["a.json", "a.json", "b.json", "b.json"]
@@ -82,7 +88,18 @@ def test_a_long_table_is_cut_and_says_so(found):
 
 def test_machines_have_tables_of_their_own():
     other = replace(make_record(), environment={"machine": {"name": "another"}})
-    devices = by_device(list(rows([source(make_record()), source(other)])))
+    devices = by_device(
+        list(
+            rows(
+                Gathered(
+                    (
+                        source(make_record()),
+                        source(other),
+                    )
+                )
+            )
+        )
+    )
     assert [(name, len(found)) for name, found in devices.items()] == [("a board", 4), ("another", 4)]
 
 

@@ -18,7 +18,7 @@ ODD = Gathered((source(hostile_record(), "odd.json"),))
 
 
 def test_csv_holds_every_row():
-    found = list(rows(PLAIN.sources))
+    found = list(rows(PLAIN))
     read = list(csv.DictReader(io.StringIO(to_csv(found))))
     assert len(read) == len(found) == 4
     for line, row in zip(read, found, strict=True):
@@ -27,13 +27,13 @@ def test_csv_holds_every_row():
 
 
 def test_a_spreadsheet_gets_no_formula():
-    (line, *_) = csv.DictReader(io.StringIO(to_csv(list(rows(ODD.sources)))))
+    (line, *_) = csv.DictReader(io.StringIO(to_csv(list(rows(ODD)))))
     assert line["name"] == f"'{HOSTILE}"
     assert not any(value.startswith(("=", "+", "-", "@")) for value in line.values())
 
 
 def test_json_holds_rows_checks_warnings_and_what_was_skipped():
-    data = json.loads(to_json(PLAIN, list(rows(PLAIN.sources))))
+    data = json.loads(to_json(PLAIN, list(rows(PLAIN))))
     assert (data["kind"], len(data["rows"])) == ("report", 4)
     assert [(check["what"], check["met"]) for check in data["checks"]] == [
         ("p90 end to end", False),
@@ -41,11 +41,11 @@ def test_json_holds_rows_checks_warnings_and_what_was_skipped():
     ]
     assert data["warnings"] == [{"file": "record.json", "text": "other work keeps 1 of 2 CPUs busy"}]
     assert data["skipped"] == ["x.json is not valid JSON"]
-    assert json.loads(to_json(ODD, list(rows(ODD.sources))))["rows"][0]["name"] == HOSTILE
+    assert json.loads(to_json(ODD, list(rows(ODD))))["rows"][0]["name"] == HOSTILE
 
 
 def test_markdown_has_a_table_for_each_machine():
-    text = to_markdown(PLAIN, list(rows(PLAIN.sources)))
+    text = to_markdown(PLAIN, list(rows(PLAIN)))
     assert "## a board" in text
     assert "**measured**" in text
     assert "predicted" not in text
@@ -57,7 +57,7 @@ def test_markdown_has_a_table_for_each_machine():
 
 
 def test_what_was_predicted_has_a_table_of_its_own():
-    found = [replace(row, kind="predicted" if row.name == "other" else "measured") for row in rows(PLAIN.sources)]
+    found = [replace(row, kind="predicted" if row.name == "other" else "measured") for row in rows(PLAIN)]
     measured, predicted = to_markdown(PLAIN, found).split("**predicted**, never measured")
     assert "| mine |" in measured
     assert "| other |" not in measured
@@ -65,7 +65,7 @@ def test_what_was_predicted_has_a_table_of_its_own():
 
 
 def test_strange_names_stay_text_in_markdown():
-    text = to_markdown(ODD, list(rows(ODD.sources)))
+    text = to_markdown(ODD, list(rows(ODD)))
     assert "<script>" not in text.replace("\\<", "")
     assert text.isprintable() or not any(not c.isprintable() for c in text if c != "\n")
     lines = [line for line in text.splitlines() if line.startswith("|")]
