@@ -48,11 +48,21 @@ class Foretold:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The records, the oldest first, the predictions, and a line for each file that is neither."""
+    """The records, the oldest first, the predictions, and a line for each file that is neither.
+
+    ``left_out`` is the number of records and predictions that `newest` left out.
+    """
 
     sources: tuple[Source, ...]
     skipped: tuple[str, ...] = ()
     foretold: tuple[Foretold, ...] = ()
+    left_out: int = 0
+
+    def newest(self, most: int) -> Gathered:
+        """At most so many records, and predictions, those that were made last."""
+        sources, foretold = self.sources[-most:], self.foretold[-most:]
+        kept = len(sources) + len(foretold)
+        return Gathered(sources, self.skipped, foretold, len(self.sources) + len(self.foretold) - kept)
 
     @property
     def checks(self) -> list[tuple[str, Check]]:
@@ -86,6 +96,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
         found = f"{skipped[0]}{_more(skipped)}" if skipped else f"{where} holds no record (*.json)"
         raise UserError(f"there is nothing to report: {found}; {_HOW}")
     sources.sort(key=lambda source: (source.record.created, source.file))
+    foretold.sort(key=lambda each: (each.prediction.created, each.file))
     return Gathered(tuple(sources), tuple(skipped), tuple(foretold))
 
 

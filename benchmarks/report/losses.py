@@ -16,6 +16,7 @@ from benchmarks.report.rows import device_name
 from benchmarks.wording import short
 
 LOSSES = ("style", "content")
+MOST_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def loss_plots(sources: Sequence[Source], thumbnail: Callable[[Record, int], str
 def _entry(source: Source, thumbnail: Callable[[Record, int], str | None]) -> dict[str, Any]:
     record, result = source.record, plotted_result(source.record)
     judged, names = record.judged, labels(record.subjects)
-    found = {loss: [point for point in points(record, loss) if point.loss > 0] for loss in LOSSES}
+    found = {loss: [point for point in points(record, loss) if point.loss > 0][:MOST_POINTS] for loss in LOSSES}
     everybody = {point.name: point for loss in LOSSES for point in found[loss]}
     order = sorted(everybody.values(), key=lambda point: point.ms)
     numbers = {point.name: number for number, point in enumerate(order, start=1)}

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from benchmarks.report.gather import Gathered, Source
 from benchmarks.report.losses import loss_plots
 from benchmarks.report.pictures import Thumbnails, sliders
 from benchmarks.report.plain_text import inner, plain
-from benchmarks.report.rows import Row, device_name, foretold_device
+from benchmarks.report.rows import Row, device_name, foretold_device, rows
 from benchmarks.report.samples import Samples
 from benchmarks.report.tables import BOTH, WHOLE, by_device, cut, latency_table
 from benchmarks.table import LABELS, sentences
@@ -32,7 +32,9 @@ from runtime.errors import UserError
 MAX_PAGE_BYTES = 3_000_000
 MOST_WARNINGS = 100
 MOST_CHECKS = 100
-MOST_SENTENCES = 40
+MOST_SENTENCES = 20
+MOST_BASES = 10
+MOST_SUBJECTS = 24
 _HERE = Path(__file__).parent
 #: What a user waits for comes first.
 _PARTS = sorted(PARTS, key=lambda part: part not in (WHOLE, BOTH))
@@ -42,8 +44,9 @@ _COLOURS = 8
 
 @dataclass(frozen=True)
 class Detail:
-    """How much goes into the page: pictures by longest side and quality of JPEG, drawings, and lines of a table."""
+    """How much goes into the page: records, pictures by longest side and quality of JPEG, drawings, lines of tables."""
 
+    records: int
     side: int
     quality: int
     drawings: int
@@ -53,18 +56,18 @@ class Detail:
 
 #: Richest first; the first with which the page is small enough is taken. The last one bounds every page.
 DETAILS = (
-    Detail(640, 82, 300, 160, 400),
-    Detail(512, 78, 200, 100, 300),
-    Detail(384, 72, 120, 60, 200),
-    Detail(256, 60, 60, 40, 60),
+    Detail(60, 640, 82, 300, 160, 400),
+    Detail(40, 512, 78, 200, 100, 300),
+    Detail(20, 384, 72, 120, 60, 200),
+    Detail(8, 256, 60, 60, 40, 60),
 )
 
 
-def make_page(gathered: Gathered, rows: Sequence[Row], samples: Samples) -> bytes:
+def make_page(gathered: Gathered, samples: Samples) -> bytes:
     """The page with the most detail that keeps it below `MAX_PAGE_BYTES`. Raises UserError without jinja2."""
-    template, fixed = _template(), _fixed(gathered, rows, samples)
+    template = _template()
     for detail in DETAILS:
-        page = template.render(fixed | _sized(gathered, rows, samples, detail)).encode(errors="replace")
+        page = template.render(_values(gathered.newest(detail.records), samples, detail)).encode(errors="replace")
         if len(page) <= MAX_PAGE_BYTES:
             break
     return page
@@ -81,49 +84,53 @@ def _template() -> Any:
     return environment.get_template("page.html.j2")
 
 
-def _fixed(gathered: Gathered, rows: Sequence[Row], samples: Samples) -> dict[str, Any]:
-    """What does not depend on the detail."""
-    thumbnails = Thumbnails(samples)
+def _values(gathered: Gathered, samples: Samples, detail: Detail) -> dict[str, Any]:
+    found, thumbnails = list(rows(gathered)), Thumbnails(samples)
+    shown = sliders(samples, detail.side, detail.quality)
+    bundles = len(shown) // max(1, len(samples.photos))
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return {
         "style": (_HERE / "page.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "summary": _summary(gathered, rows),
+        "summary": _summary(gathered, found),
+        "left_out": gathered.left_out,
         "skipped": gathered.skipped[:MOST_WARNINGS],
         "skipped_count": len(gathered.skipped),
         "warnings": _warnings(gathered.sources),
         "checks": _checks(gathered),
+        "sliders": shown,
+        "beside": 3 if bundles == 3 else 2 * bundles,
         "loss_plots": loss_plots(gathered.sources, thumbnails),
         "thumbnails": thumbnails.pictures,
         "photo": thumbnails.photo,
         "sample_title": samples.titles[0] if samples.titles else "",
-        "notes": samples.notes,
-        "parts": {LABELS[part]: meaning for part, meaning in PARTS.items() if any(row.part == part for row in rows)},
+        "notes": samples.notes[:MOST_WARNINGS],
+        "devices": _devices(gathered, found, detail),
+        "parts": {LABELS[part]: meaning for part, meaning in PARTS.items() if any(row.part == part for row in found)},
         "records": [_about(source) for source in gathered.sources],
-        "version": version("brushlet"),
+        "version": _version(),
     }
 
 
-def _sized(gathered: Gathered, rows: Sequence[Row], samples: Samples, detail: Detail) -> dict[str, Any]:
+def _devices(gathered: Gathered, found: Sequence[Row], detail: Detail) -> list[dict[str, Any]]:
+    """For each machine its tables and the distributions of its records, as many of both as the detail allows."""
     devices, lines, drawings = [], detail.lines, detail.drawings
-    for name, own in by_device(rows).items():
+    for name, own in by_device(found).items():
         tables = {}
         for kind in ("measured", "predicted"):
             table, left_out = cut(latency_table(row for row in own if row.kind == kind), lines)
             tables[kind] = {"table": table, "left_out": left_out}
             lines -= len(table.lines)
         sources = [source for source in gathered.sources if device_name(source.record) == name]
-        shown = []
+        compared = []
         for source in sources:
-            shown.append(_compared(source, detail, drawings))
-            drawings -= sum(len(result["rows"]) for result in shown[-1]["results"])
+            compared.append(_compared(source, detail, drawings))
+            drawings -= sum(len(result["rows"]) for result in compared[-1]["results"])
         basis = [plain(line, 800) for each in gathered.foretold if foretold_device(each) == name for line in each.basis]
-        device = {"name": name, "facts": _facts(sources), "tables": tables, "records": shown}
-        devices.append({**device, "basis": basis[:MOST_WARNINGS]})
-    shown = sliders(samples, detail.side, detail.quality)
-    bundles = len(shown) // max(1, len(samples.photos))
-    return {"devices": devices, "sliders": shown, "beside": 3 if bundles == 3 else 2 * bundles}
+        device = {"name": name, "facts": _facts(sources), "tables": tables, "records": compared}
+        devices.append({**device, "basis": basis[:MOST_BASES]})
+    return devices
 
 
 def _compared(source: Source, detail: Detail, drawings: int) -> dict[str, Any]:
@@ -171,17 +178,24 @@ def _drawn(record: Record, result: SizeResult, dots: int) -> dict[str, Any]:
     }
 
 
-def _summary(gathered: Gathered, rows: Sequence[Row]) -> str:
-    measured = [row for row in rows if row.kind == "measured"]
-    days = sorted({row.created[:10] for row in rows})
+def _summary(gathered: Gathered, found: Sequence[Row]) -> str:
+    measured = [row for row in found if row.kind == "measured"]
+    days = sorted({row.created[:10] for row in found})
     parts = [
         _counted(len(gathered.sources), "record"),
         _counted(len(gathered.foretold), "prediction"),
-        _counted(len({row.device for row in rows}), "machine"),
+        _counted(len({row.device for row in found}), "machine"),
         days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
         f"{sum(row.runs for row in measured):,} timed runs" if measured else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _version() -> str:
+    try:
+        return version("brushlet")
+    except PackageNotFoundError:  # it runs from its folder
+        return ""
 
 
 def _counted(number: int, what: str) -> str:
@@ -238,18 +252,18 @@ def _about(source: Source) -> dict[str, Any]:
         "created": record.created,
         "command": plain(" ".join(record.command[:100]), 600),
         "subjects": [
-            {"name": plain(name, 80), "text": plain(subject.description), "engine": _engine(subject)}
-            for name, subject in zip(labels(record.subjects), record.subjects, strict=True)
+            {
+                "name": plain(name, 80),
+                "text": plain(subject.description, 200),
+                "engine": plain(f"{subject.engine} {subject.engine_version}", 80),
+            }
+            for name, subject in list(zip(labels(record.subjects), record.subjects, strict=True))[:MOST_SUBJECTS]
         ],
         "environment": _shortened(json.dumps(record.environment, indent=1, ensure_ascii=False)),
     }
 
 
-def _engine(subject: Any) -> str:
-    return plain(f"{subject.engine} {subject.engine_version}", 80)
-
-
-def _shortened(text: str, most: int = 4000) -> str:
+def _shortened(text: str, most: int = 3000) -> str:
     """Lines of printable characters, cut at the end."""
     lines = ("".join(c for c in line if c.isprintable()) for line in text[:most].split("\n"))
     return "\n".join(lines) + ("\n…" if len(text) > most else "")

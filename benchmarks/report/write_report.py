@@ -35,12 +35,12 @@ def write_report(paths: Sequence[Path], format: str | None, output: Path | None,
     gathered = gather(paths)
     for line in gathered.skipped:
         print(f"skipped: {line}", file=sys.stderr)
-    found = list(rows(gathered))
     if format == "html":
         samples = paint_samples([source.record for source in gathered.sources], request)
-        write_atomically(output or DEFAULT_PAGE, make_page(gathered, found, samples))
+        write_atomically(output or DEFAULT_PAGE, make_page(gathered, samples))
         print(f"report: {output or DEFAULT_PAGE}", file=sys.stderr)
         return
+    found = list(rows(gathered))
     writers = {
         "md": lambda: to_markdown(gathered, found),
         "csv": lambda: to_csv(found),

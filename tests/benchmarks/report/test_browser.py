@@ -14,7 +14,6 @@ from PIL import Image
 
 from benchmarks.report.gather import Gathered
 from benchmarks.report.page import make_page
-from benchmarks.report.rows import rows
 from benchmarks.report.samples import Combination, Samples
 from tests.benchmarks.report.records import make_record, source
 
@@ -55,7 +54,7 @@ def page(tmp_path_factory) -> Path:
     samples = Samples((shades,), ("shades in the style x",), {each: [255 - shades] for each in who})
     gathered = Gathered((source(make_record(("mine", "other", "third"), sizes=(64, 128), judged=True)),))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_bytes(make_page(gathered, list(rows(gathered)), samples))
+    path.write_bytes(make_page(gathered, samples))
     return path
 
 

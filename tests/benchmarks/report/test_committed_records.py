@@ -9,7 +9,6 @@ import pytest
 from benchmarks import read_record
 from benchmarks.report.gather import gather
 from benchmarks.report.page import MAX_PAGE_BYTES, make_page
-from benchmarks.report.rows import rows
 from benchmarks.report.samples import Samples
 
 FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "records"
@@ -37,6 +36,6 @@ def test_they_make_a_page():
     gathered = gather([FOLDER])
     assert gathered.skipped == ()
     assert len(gathered.sources) == len(RECORDS)
-    page = make_page(gathered, list(rows(gathered)), Samples())
+    page = make_page(gathered, Samples())
     assert len(page) < MAX_PAGE_BYTES
     assert b'class="cloud"' in page

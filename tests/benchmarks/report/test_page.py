@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.budget import Check
+from benchmarks.record import Absent
 from benchmarks.report import page as module
 from benchmarks.report.gather import Gathered
 from benchmarks.report.page import MAX_PAGE_BYTES, make_page
-from benchmarks.report.rows import rows
 from benchmarks.report.samples import Combination, Samples
 from runtime import UserError
 from tests.benchmarks.report.records import HOSTILE, hostile_record, make_record, source
@@ -26,10 +27,9 @@ pytest.importorskip("jinja2")
 _ADDRESS = re.compile(r"""(?:\b(?:src|href|action|data|poster|srcset)=["']?|url\(["']?|@import\s+)([^"'\s)>]*)""")
 
 
-def page_of(*records, samples: Samples | None = None, skipped: tuple[str, ...] = (), kind: str = "measured") -> str:
+def page_of(*records, samples: Samples | None = None, skipped: tuple[str, ...] = ()) -> str:
     gathered = Gathered(tuple(source(each, f"{n}.json") for n, each in enumerate(records)), skipped)
-    found = [replace(row, kind=kind) for row in rows(gathered)]
-    return make_page(gathered, found, samples or Samples()).decode()
+    return make_page(gathered, samples or Samples()).decode()
 
 
 def text_of(page: str) -> str:
@@ -65,13 +65,6 @@ def test_everything_a_record_holds_is_on_the_page():
     for timing in record.results[0].timings:
         assert f"{timing.percentiles_ms[0]:.3g}" in text
     assert "predicted" not in text
-
-
-def test_what_was_predicted_is_marked_and_apart():
-    page = page_of(make_record(), kind="predicted")
-    assert '<div class="predicted">' in page
-    assert "predicted, never measured" in text_of(page)
-    assert '<span class="badge good">measured</span>' not in page
 
 
 def test_each_series_is_a_distribution_and_its_runs():
@@ -138,6 +131,28 @@ def test_a_page_stays_small_however_much_there_is(samples):
     assert len(page.encode()) <= MAX_PAGE_BYTES
     assert "more lines are in" in text_of(page)
     assert "more sizes are not drawn here" in text_of(page)
+
+
+def test_a_page_stays_small_where_every_text_grows_sixfold():
+    quotes = '"' * 2000
+    record = make_record([f"{number}{quotes}"[:200] for number in range(40)], judged=True)
+    record = replace(
+        record,
+        environment={"machine": {"name": quotes}, "more": quotes},
+        command=(quotes,) * 100,
+        warnings=tuple(f"{number}{quotes}" for number in range(300)),
+        absent=(Absent(quotes[:200], quotes),) * 64,
+        checks=(Check(quotes[:200], quotes[:20], 1.0, 2.0),) * 300,
+    )
+    assert len(page_of(*[record] * 30, skipped=(quotes[:300],) * 300).encode()) <= MAX_PAGE_BYTES
+
+
+def test_the_newest_records_stay_where_there_are_many():
+    page = text_of(page_of(*[make_record()] * 70))
+    assert "60 records, 1 machine" in page
+    assert "10 older ones are not on this page" in page
+    assert "9.json" not in re.findall(r"\d+\.json", page)
+    assert "69.json" in page
 
 
 def test_the_page_becomes_plainer_only_as_far_as_it_must(samples, monkeypatch):

@@ -55,7 +55,7 @@ def test_it_is_read_beside_records(gathered):
 
 def test_a_page_frames_it(gathered):
     pytest.importorskip("jinja2")
-    page = make_page(gathered, list(rows(gathered)), Samples()).decode()
+    page = make_page(gathered, Samples()).decode()
     framed = re.search(r'<div class="predicted">(.*?)</ul>\s*</div>', page, re.DOTALL)[1]
     assert ">12.3<" in framed
     assert "8 – 19" in framed
