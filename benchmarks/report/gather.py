@@ -79,7 +79,8 @@ def gather(paths: Sequence[Path]) -> Gathered:
     sources, foretold, skipped, taken = [], [], [], 0
     for path in _files(paths):
         try:
-            taken += path.stat().st_size
+            size = path.stat().st_size
+            taken += size if size <= MOST_FILE_BYTES else 0  # a larger one is not read
             if len(sources) + len(foretold) == MOST_RECORDS or taken > MOST_BYTES:
                 raise RecordError(f"{path} is beyond the {MOST_RECORDS} files or {MOST_BYTES >> 20} MiB of a report")
             data, file = read_json(path, MOST_FILE_BYTES, RecordError), plain(path.name, 80)
@@ -124,6 +125,10 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _json_files(folder: Path) -> Iterator[Path]:
     """By name; hidden files and folders and links to folders are left alone."""
-    for place, folders, files in os.walk(folder):
+
+    def fail(error: OSError) -> None:
+        raise UserError(f"cannot read the folder {error.filename or folder}: {error.strerror or error}") from error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place, name) for name in sorted(files) if name.endswith(".json") and name[0] != ".")

@@ -15,6 +15,8 @@ from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
 FORMATS = ("html", "md", "csv", "json")
+#: Said of files that were skipped.
+MOST_LINES = 20
 DEFAULT_PAGE = Path("report.html")
 
 
@@ -33,8 +35,10 @@ def write_report(paths: Sequence[Path], format: str | None, output: Path | None,
     if format != "html" and request != Request():
         raise UserError(f"pictures are for a page, not for --format {format}")
     gathered = gather(paths)
-    for line in gathered.skipped:
+    for line in gathered.skipped[:MOST_LINES]:
         print(f"skipped: {line}", file=sys.stderr)
+    if len(gathered.skipped) > MOST_LINES:
+        print(f"skipped: {len(gathered.skipped) - MOST_LINES} more", file=sys.stderr)
     if format == "html":
         samples = paint_samples([source.record for source in gathered.sources], request)
         write_atomically(output or DEFAULT_PAGE, make_page(gathered, samples))

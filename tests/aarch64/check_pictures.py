@@ -26,8 +26,8 @@ PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17
 #: What the base install requires, in the versions that are installed here.
 PACKAGES = ("numpy", "onnxruntime", "Pillow", "rich", "typer")
 TOOLS = ("debootstrap", "qemu-aarch64-static", "dpkg-deb", "tar")
-#: How far pictures may be apart in levels of 255: every value of fp32, and int8 in the root of the mean square (README.md
-#: says why not every value of int8).
+#: How far pictures may be apart in levels of 255: every value of fp32, and int8 in the root of the mean square.
+#: README.md says why not every value of int8.
 MOST_LEVELS, MOST_RMS = 1, 0.5
 SECONDS = 1800
 

@@ -94,6 +94,14 @@ def test_what_cannot_be_is_one_line(folder, words, complaint):
     assert not list(folder.glob("*report*"))
 
 
+def test_many_files_that_are_no_records_are_counted(folder):
+    for number in range(30):
+        (folder / "records" / f"x{number}.json").write_text("{}")
+    told = run("records", "--format", "csv").stderr.splitlines()
+    assert len(told) == 21
+    assert told[-1] == "skipped: 11 more"
+
+
 def test_help_has_an_example():
     done = CliRunner().invoke(app, ["--help"])
     assert "brushlet report records/ -o report.html" in " ".join(done.stdout.split())

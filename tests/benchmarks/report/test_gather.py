@@ -75,10 +75,20 @@ def test_numbers_and_sizes_are_bounded(tmp_path, monkeypatch):
     assert len(found.skipped) == 3
     monkeypatch.setattr(module, "MOST_BYTES", (tmp_path / "0.json").stat().st_size + 1)
     assert len(gather([tmp_path]).sources) == 1
+    (tmp_path / "0-large.json").write_bytes(b" " * 50_000)  # what is not read does not count
+    assert len(gather([tmp_path]).sources) == 1
+    (tmp_path / "0-large.json").unlink()
     monkeypatch.setattr(module, "MOST_BYTES", 10**9)
     monkeypatch.setattr(module, "MOST_RECORDS", 99)
     (line,) = gather([tmp_path]).skipped
     assert "large.json is larger than" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(UserError, match="cannot read the folder .*closed: Permission denied"):
+        gather([tmp_path])
 
 
 def test_nothing_to_report_is_one_line(tmp_path):
