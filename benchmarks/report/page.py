@@ -146,7 +146,17 @@ def _compared(source: Source, detail: Detail, drawings: int) -> dict[str, Any]:
         "results": results,
         "left_out": len(record.results) - len(results),
         "sentences": [plain(line) for line in sentences(record)[:MOST_SENTENCES]],
+        "sensors": [plain(line) for line in _sensed(record)[:MOST_SENTENCES]],
     }
+
+
+def _sensed(record: Record) -> list[str]:
+    """Energy, clocks, heat and throttling, where the record holds them."""
+    try:
+        from benchmarks.power_lines import energy_sentences, sensor_lines
+    except ModuleNotFoundError:
+        return []
+    return [*energy_sentences(record), *sensor_lines(record)]
 
 
 def _drawn(record: Record, result: SizeResult, dots: int) -> dict[str, Any]:
@@ -212,7 +222,8 @@ def _warnings(sources: Sequence[Source]) -> list[dict[str, str]]:
     files: dict[str, dict[str, None]] = {}
     for source in sources:
         absent = (f"{peer.name} did not take part: {peer.reason}" for peer in source.record.absent)
-        for line in (*source.record.warnings, *absent):
+        unfinished = (f"unfinished: {line}" for line in getattr(source.record, "unfinished", ()))
+        for line in (*source.record.warnings, *absent, *unfinished):
             files.setdefault(plain(line), {})[source.file] = None
     return [{"text": text, "file": plain(", ".join(found))} for text, found in list(files.items())[:MOST_WARNINGS]]
 
