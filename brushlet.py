@@ -35,6 +35,7 @@ STAGES = {
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
+    "report": Stage("benchmarks.report.cli", "Show what records hold: a page, or a table."),
     "devices": Stage("devices.cli", "Say what a device is."),
     "doctor": Stage("devices.doctor.cli", "Say what is installed, what is missing, and the command that mends it."),
 }

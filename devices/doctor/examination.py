@@ -33,6 +33,7 @@ NEEDS = (
     Need("stage", "export", ("export",)),
     Need("stage", "stylize"),
     Need("stage", "bench", ("bench",)),
+    Need("stage", "report", ("bench",)),
     Need("export", "onnx", ("export",)),
     Need("export", "coreml", ("coreml",)),
     Need("export", "tensorrt", ("export", "tensorrt"), "export with --recipe-only, and build where it will run"),
