@@ -199,7 +199,8 @@ def _doubts(connection: Connection, match: Match) -> list[str]:
         direction = "ahead" if connection.facts.skew > 0 else "behind"
         lines.append(f"the clock of {connection.host} is {abs(connection.facts.skew):.0f} s {direction}")
     if match.device is not None and match.certainty not in ("certain", "class"):
-        lines.append(f"{connection.host} is {match.certainty} {match.device.name}: {match.evidence[-1]}")
+        signs = "; ".join(match.evidence)
+        lines.append(f"{connection.host} is {match.certainty} {match.device.name}, not certainly: {signs}")
     return lines
 
 

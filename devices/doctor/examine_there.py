@@ -5,11 +5,11 @@ from __future__ import annotations
 from devices.doctor.environment import Environment
 from devices.doctor.examination import Report, examine
 from devices.doctor.requirements import read_requirements
-from devices.remote import Connection, connect, host_there, versions
+from devices.remote import Connection, connect, environment_python, host_there, versions
 
 
 def examine_there(host: str) -> Report:
-    """Look at the machine that ``--host`` names, by the Python that `bench --host` begins with.
+    """Look at the machine that ``--host`` names: at the Python that `bench --host` made there, else at its own.
 
     Raises:
         DeviceError: there is no connection, or no Python that fits.
@@ -34,5 +34,6 @@ def examine_there(host: str) -> Report:
 
 def _versions(connection: Connection, names: list[str]) -> dict[str, str]:
     """Versions of what is installed there; JetPack's TensorRT comes without its metadata at times."""
-    found = versions(connection, connection.facts.executable, names, ["tensorrt"]) or {}
+    own = versions(connection, environment_python(connection), names, ["tensorrt"])
+    found = own or versions(connection, connection.facts.executable, names, ["tensorrt"]) or {}
     return {name: version for name, version in found.items() if not name.startswith("why ")}

@@ -8,7 +8,7 @@ from devices.remote.channel import ConnectionLost
 from devices.remote.connection import Connection, connect
 from devices.remote.machine_there import host_there, require_device
 from devices.remote.packages import base_requirements, push_packages
-from devices.remote.python_there import prepare_python, versions
+from devices.remote.python_there import environment_python, prepare_python, versions
 from devices.remote.sync import push
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "RemoteError",
     "base_requirements",
     "connect",
+    "environment_python",
     "host_there",
     "parse_address",
     "prepare_python",

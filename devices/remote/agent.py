@@ -81,6 +81,8 @@ class Agent:
                 if kind == "call":  # else a piece of a file that was refused
                     with self._changing:
                         self._answer(json.loads(payload))
+        except Exception as error:
+            print(f"brushlet's agent: {error!r}", file=sys.stderr, flush=True)  # the caller shows the last line
         finally:  # nothing, not even a bug, leaves a child or a file behind
             self._leave()
 

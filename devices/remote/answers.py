@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from devices.errors import DeviceError
 
 LINE_CHARACTERS = 400
+_PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ class RemoteError(DeviceError):
 
 def read_facts(answer: Any, now: float) -> Facts | None:
     """The facts in the agent's answer, which was asked for at ``now``, in seconds since 1970; None if it is none."""
-    with contextlib.suppress(TypeError, ValueError, KeyError, AttributeError):
+    with contextlib.suppress(TypeError, ValueError, KeyError, AttributeError, OverflowError):
         allowed, free = answer["allowed_cpus"], answer["free_bytes"]
         texts = {
             name: printable(str(answer[name]))
             for name in ("python", "executable", "system", "platform", "architecture", "kernel")
         }
+        if not _PYTHON.match(texts["python"]):
+            return None
         return Facts(
             folder=str(answer["folder"]),
             scratch=str(answer["scratch"]),

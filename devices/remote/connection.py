@@ -32,8 +32,6 @@ _SYSTEM_ERRORS = {
     errno.ENOSPC: "there is no space left on its disk",
     errno.EDQUOT: "the disk quota there is used up",
     errno.EROFS: "its disk is read-only",
-    errno.EACCES: "permission denied there",
-    errno.ENOENT: "there is no such file there",
 }
 
 Tell = Callable[[str], None]
@@ -288,7 +286,9 @@ class Connection:
             result = json.loads(payload)
         except (ValueError, RecursionError):
             raise self._odd() from None
-        if result is not None and not isinstance(result, (dict, int)):
+        if result is None or isinstance(result, int):  # nothing to tell
+            result = {}
+        if not isinstance(result, dict):
             raise self._odd()
         if kind == "done":
             return result

@@ -98,16 +98,20 @@ def require_device(host: Host, device: Device, where: str) -> Match:
     """
     signs = read_signs(host)
     own, best = match_device(signs, (device,)), match_device(signs)
-    sure = CERTAINTIES.index(own.certainty)
-    if own.device is not None and sure <= CERTAINTIES.index(LIKELY) and sure <= CERTAINTIES.index(best.certainty):
+    rival = None if best.device is None or best.device.name == device.name else best
+    # Of two classes that both fit, the machine is the one that the catalogue prefers.
+    if own.device is not None and (rival is None or _rank(own) <= min(_rank(rival), CERTAINTIES.index(LIKELY))):
         return own
     seen = "; ".join(best.evidence[:3])
-    if best.device is not None and best.device.name != device.name:
-        found = f"it is {best.device.name} ({best.certainty}: {seen})"
-    elif own.device is not None:
-        return own
+    if rival is not None:
+        found = f"it is {rival.device.name} ({rival.certainty}: {seen})"
     else:
-        found = f"it shows none of its signs ({seen})" if seen else "it shows none of its signs"
+        found = "it shows none of its signs" + (f" ({seen})" if seen else "")
     raise DeviceError(
         f"{where} is not {device.name}: {found}; name what it is, or leave --device out to measure it as it is"
     )
+
+
+def _rank(match: Match) -> int:
+    """0 is the surest."""
+    return CERTAINTIES.index(match.certainty)

@@ -16,7 +16,7 @@ from devices.errors import DeviceError
 from devices.remote.answers import Finished
 from devices.remote.connection import Connection
 
-INSTALL_SECONDS = 1800.0
+VENV_SECONDS, INSTALL_SECONDS = 300.0, 1800.0
 _PROBE_SECONDS = 60.0
 _PIP = ("-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--progress-bar", "off")
 #: Prints the versions of the distributions that are named, and of the modules after ``--``, as JSON.
@@ -65,20 +65,22 @@ def prepare_python(connection: Connection, requirements: Sequence[Requirement]) 
     Raises:
         DeviceError: it cannot be made, with what to do on the device.
     """
-    own = environment_python(connection, requirements)
+    own = environment_python(connection)
     for python in (connection.facts.executable, own):
         if not missing(connection, python, requirements):
             return python
-    _make(connection, requirements, own)
+    if versions(connection, own, ()) is None:
+        _make(connection, own)
+    _install(connection, own, requirements)
     left = missing(connection, own, requirements)
     if left:
         raise DeviceError(f"{connection.host}: {_listed(left)} is not there though pip installed it: remove {own}")
     return own
 
 
-def environment_python(connection: Connection, requirements: Sequence[Requirement]) -> str:
-    """Where our own Python for these requirements is, or would be."""
-    return connection.path(f"{_folder(connection, requirements)}/bin/python")
+def environment_python(connection: Connection) -> str:
+    """Where our own Python is, or would be: one for each Python of the device."""
+    return connection.path(f"{_folder(connection)}/bin/python")
 
 
 def missing(connection: Connection, python: str, requirements: Sequence[Requirement]) -> tuple[Requirement, ...]:
@@ -87,34 +89,35 @@ def missing(connection: Connection, python: str, requirements: Sequence[Requirem
     return tuple(need for need in requirements if need.name not in found or not need.fits(found[need.name]))
 
 
-def _folder(connection: Connection, requirements: Sequence[Requirement]) -> str:
-    """One for each Python and set of requirements."""
-    text = json.dumps([connection.facts.python, connection.facts.executable, *map(_written, requirements)])
+def _folder(connection: Connection) -> str:
+    text = json.dumps([connection.facts.python, connection.facts.executable])
     return f"python-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _make(connection: Connection, requirements: Sequence[Requirement], own: str) -> None:
-    folder = _folder(connection, requirements)
+def _make(connection: Connection, own: str) -> None:
+    folder = _folder(connection)
     connection.remove(folder)
+    connection.tell(f"making a Python environment on {connection.host}")
+    command = [connection.facts.executable, "-m", "venv", "--system-site-packages", connection.path(folder)]
     try:
-        connection.tell(f"making a Python environment on {connection.host}")
-        made = connection.run(
-            [connection.facts.executable, "-m", "venv", "--system-site-packages", connection.path(folder)],
-            _PROBE_SECONDS * 5,
-        )
+        made = connection.run(command, VENV_SECONDS)
         _require(connection, made, "python3 makes no environment", "sudo apt-get install python3-venv")
-        connection.tell(f"installing {_listed(requirements)} there (a few minutes the first time)")
-        lines = [_written(need) for need in requirements]
-        done = connection.run(
-            [own, *_PIP, "--only-binary", ":all:", *lines],
-            INSTALL_SECONDS,
-            tell_out=lambda line: connection.tell(f"  {line}") if line.startswith("Successfully") else None,
-        )
-        by_hand = f"python3 -m pip install {' '.join(map(repr, lines))}"
-        _require(connection, done, "pip cannot install what brushlet needs", f"give it a network, or do: {by_hand}")
     except BaseException:
         connection.discard(folder)
         raise
+
+
+def _install(connection: Connection, own: str, requirements: Sequence[Requirement]) -> None:
+    """What is half installed when this is cut counts as missing the next time, since its metadata comes last."""
+    connection.tell(f"installing {_listed(requirements)} there (a few minutes the first time)")
+    lines = [f"{need.name}{need.wanted}" for need in requirements]
+    done = connection.run(
+        [own, *_PIP, "--only-binary", ":all:", *lines],
+        INSTALL_SECONDS,
+        tell_out=lambda line: connection.tell(f"  {line}") if line.startswith("Successfully") else None,
+    )
+    by_hand = f"python3 -m pip install {' '.join(map(repr, lines))}"
+    _require(connection, done, "pip cannot install what brushlet needs", f"give it a network, or do: {by_hand}")
 
 
 def _require(connection: Connection, done: Finished, problem: str, hint: str) -> None:
@@ -124,10 +127,6 @@ def _require(connection: Connection, done: Finished, problem: str, hint: str) ->
     errors = [line for line in said if line.startswith("ERROR")] or said
     reason = "it took too long" if done.timed_out else errors[-1][:200] if errors else f"status {done.status}"
     raise DeviceError(f"{connection.host}: {problem} ({reason}): {hint}")
-
-
-def _written(need: Requirement) -> str:
-    return f"{need.name}{need.wanted}"
 
 
 def _listed(requirements: Sequence[Requirement]) -> str:

@@ -21,6 +21,7 @@ from devices.device_file import parse_toml
 from devices.errors import DeviceError
 from devices.remote import ConnectionLost, RemoteError, agent
 from devices.remote import connection as connection_module
+from devices.remote.answers import read_facts
 from devices.remote.first_line import PYTHONS, first_line
 from tests.devices.remote.conftest import LocalShell
 
@@ -287,6 +288,31 @@ def test_a_device_that_answers_nonsense(agent_folder, monkeypatch, connect_here,
     with pytest.raises(Exception, match=said) as caught:
         connect_here()
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("answer", ["null", "7", "[]", '"x"', "{}", '{"status": "0", "timed_out": false}', "1e999"])
+def test_an_answer_of_another_kind(here, monkeypatch, answer):
+    monkeypatch.setattr(here._channel, "receive", lambda deadline: ("done", answer.encode()))
+    with pytest.raises(DeviceError, match="never would"):
+        here.run(["true"], 5)
+    monkeypatch.setattr(here._channel, "receive", lambda deadline: ("failed", answer.encode()))
+    with pytest.raises(DeviceError):
+        here.run(["true"], 5)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"free_bytes": float("inf")}, {"python": "x"}, {"python": None}, {"allowed_cpus": 7}, {"time": "noon"}]
+)
+def test_facts_that_are_none(wrong):
+    good = {
+        **dict.fromkeys(("folder", "scratch", "root", "module_path", "executable", "system", "platform"), "x"),
+        **{"architecture": "x", "kernel": "x", "python": "3.11.7", "time": 5.0, "logical_cpus": 2},
+        **{"allowed_cpus": [0, 1], "free_bytes": None},
+    }
+    assert read_facts(good, 2.0).skew == 3.0
+    assert read_facts({**good, **wrong}, 2.0) is None
+    assert read_facts(None, 2.0) is None
 
 
 def test_a_device_that_cannot_stop_a_command(connect_here, monkeypatch):

@@ -72,31 +72,38 @@ def test_an_environment_is_made_once(connect_here, agent_folder, tmp_path, monke
     make_wheel(wheels, NEEDS[1].name, "1.0")
     make_wheel(wheels, NEEDS[0].name, "3.0")  # out of range
     python = prepare_python(here, NEEDS)
-    assert python == environment_python(here, NEEDS)
+    assert python == environment_python(here)
     assert versions(here, python, [need.name for need in NEEDS]) == {NEEDS[0].name: "2.5", NEEDS[1].name: "1.0"}
     config = (Path(python).parents[1] / "pyvenv.cfg").read_text()
     assert "include-system-site-packages = true" in config  # TensorRT is the system's
     told.clear()
     assert prepare_python(here, NEEDS) == python
     assert told == []
-    assert environment_python(here, NEEDS[:1]) != python
+
+    more = (*NEEDS, Requirement("brushlet-test-gamma", ">=1"))
+    with pytest.raises(DeviceError, match=r"pip cannot install what brushlet needs \(ERROR: .*gamma"):
+        prepare_python(here, more)
+    make_wheel(wheels, "brushlet-test-gamma", "1.0")
+    assert prepare_python(here, more) == python == prepare_python(here, NEEDS)
 
 
 @pytest.mark.parametrize(
-    ("venv", "line"),
+    ("venv", "left", "line"),
     [
         (
             'echo "Error: ensurepip is not available" >&2; exit 1',
+            0,
             "here: python3 makes no environment (Error: ensurepip is not available): sudo apt-get install python3-venv",
         ),
         (
             'mkdir -p "$4/bin"; cp "$0.pip" "$4/bin/python"; exit 0',
+            1,
             "here: pip cannot install what brushlet needs (ERROR: No matching distribution found for x): give it a "
             "network, or do: python3 -m pip install 'brushlet-test-alpha>=1,<3' 'brushlet-test-beta>=1'",
         ),
     ],
 )
-def test_an_environment_that_cannot_be_made(here, agent_folder, tmp_path, monkeypatch, venv, line):
+def test_an_environment_that_cannot_be_made(here, agent_folder, tmp_path, monkeypatch, venv, left, line):
     python = tmp_path / "python3"
     python.write_text(f'#!/bin/sh\nif [ "$2" = venv ]; then {venv}; fi\nexec {sys.executable} "$@"\n')
     pip = tmp_path / "python3.pip"
@@ -107,7 +114,7 @@ def test_an_environment_that_cannot_be_made(here, agent_folder, tmp_path, monkey
     with pytest.raises(DeviceError) as caught:
         prepare_python(here, NEEDS)
     assert str(caught.value) == line
-    assert not list(agent_folder.glob("python-*"))  # half an environment is none
+    assert len(list(agent_folder.glob("python-*"))) == left  # a bare environment does no harm
 
 
 def test_names_are_data(here, tmp_path):
