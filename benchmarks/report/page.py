@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.job import PARTS
 from benchmarks.labels import labels
 from benchmarks.measurements import SizeResult
+from benchmarks.power_lines import energy_sentences, sensor_lines
 from benchmarks.record import Record
 from benchmarks.report.axis import axis_for
 from benchmarks.report.distributions import runs, shown_range, spread
@@ -152,10 +153,6 @@ def _compared(source: Source, detail: Detail, drawings: int) -> dict[str, Any]:
 
 def _sensed(record: Record) -> list[str]:
     """Energy, clocks, heat and throttling, where the record holds them."""
-    try:
-        from benchmarks.power_lines import energy_sentences, sensor_lines
-    except ModuleNotFoundError:
-        return []
     return [*energy_sentences(record), *sensor_lines(record)]
 
 
@@ -222,7 +219,7 @@ def _warnings(sources: Sequence[Source]) -> list[dict[str, str]]:
     files: dict[str, dict[str, None]] = {}
     for source in sources:
         absent = (f"{peer.name} did not take part: {peer.reason}" for peer in source.record.absent)
-        unfinished = (f"unfinished: {line}" for line in getattr(source.record, "unfinished", ()))
+        unfinished = (f"unfinished: {line}" for line in source.record.unfinished)
         for line in (*source.record.warnings, *absent, *unfinished):
             files.setdefault(plain(line), {})[source.file] = None
     return [{"text": text, "file": plain(", ".join(found))} for text, found in list(files.items())[:MOST_WARNINGS]]

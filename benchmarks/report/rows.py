@@ -85,7 +85,7 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
     score = record.judged.score(number) if record.judged else None
     macs = result.macs[number] if result.macs else None
     p50, p90, p99 = timing.percentiles_ms
-    energies = getattr(result, "energies", ())
+    energies = result.energies
     energy = next((each for each in energies if (each.subject, each.part) == (number, timing.part)), None)
     return Row(
         file=source.file,
@@ -101,7 +101,7 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         width=result.width,
         height=result.height,
         threads=result.threads,
-        batch=getattr(timing, "batch", 1),
+        batch=timing.batch,
         part=timing.part,
         runs=len(timing.samples_ms),
         steady=timing.steady,
@@ -161,7 +161,7 @@ def _predicted(foretold: Foretold) -> Iterator[Row]:
 
 def _throttled(result: SizeResult) -> str | None:
     """Why the machine slowed itself down meanwhile; "no" where it says that it did not, None where it does not tell."""
-    reasons = getattr(getattr(result, "watch", None), "throttled", None)
+    reasons = result.watch.throttled if result.watch else None
     return None if reasons is None else plain(", ".join(reasons), 120) or "no"
 
 
