@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -25,8 +25,9 @@ from rich.table import Table
 from benchmarks.measure import Effort, Task, measure
 from distill.checkpoint import load_student
 from export.accurate_int8 import calibrate, plain_int8
+from export.activation_ranges import Range
 from export.calibration import CROPS, Calibration, Feeds, open_calibration, student_feeds
-from export.quantize import quantizable
+from export.quantize import quantizable, quantize
 from runtime.engines import open_engine
 
 ORT_METHODS = ("MinMax", "Percentile", "Entropy")
@@ -63,7 +64,7 @@ def by_onnxruntime(model: onnx.ModelProto, feeds: list[Feeds], method: str, laye
         return onnx.load(target)
 
 
-def by_nncf(model: onnx.ModelProto, feeds: list[Feeds], ignored: list[str], accurate_bias: bool) -> onnx.ModelProto:
+def by_nncf(model: onnx.ModelProto, feeds: list[Feeds], ignored: list[str]) -> onnx.ModelProto:
     """NNCF's post-training quantisation of ONNX models."""
     import nncf
 
@@ -73,19 +74,21 @@ def by_nncf(model: onnx.ModelProto, feeds: list[Feeds], ignored: list[str], accu
         preset=nncf.QuantizationPreset.MIXED,
         target_device=nncf.TargetDevice.CPU,
         subset_size=len(feeds),
-        fast_bias_correction=not accurate_bias,
         ignored_scope=nncf.IgnoredScope(names=ignored),
     )
 
 
 def candidates(
-    model: onnx.ModelProto, ours: onnx.ModelProto, feeds: list[Feeds]
+    model: onnx.ModelProto, ranges: Mapping[str, Range], feeds: list[Feeds]
 ) -> dict[str, Callable[[], onnx.ModelProto]]:
     """Quantizers by what the table calls them."""
     layers = quantizable(model)
     every = [node.name for node in model.graph.node if node.op_type == "Conv"]
     others = [node.name for node in model.graph.node if node.name not in layers]
-    found: dict[str, Callable[[], onnx.ModelProto]] = {"ours": lambda: ours}
+    found: dict[str, Callable[[], onnx.ModelProto]] = {
+        "ours": lambda: quantize(model, ranges, "cpu"),
+        "ours, residual branches in float": lambda: quantize(model, ranges, "cpu", float_residuals=True),
+    }
     # The histogram calibrators keep every activation in memory, and take one size only.
     alike = [each for each in feeds if each["content"].shape == feeds[0]["content"].shape][:32]
     for method in ORT_METHODS:
@@ -96,8 +99,8 @@ def candidates(
         import nncf  # noqa: F401
     except ImportError:
         return found
-    found["NNCF, same layers"] = lambda: by_nncf(model, feeds, others, False)
-    found["NNCF, as it comes"] = lambda: by_nncf(model, feeds, [], False)
+    found["NNCF, same layers"] = lambda: by_nncf(model, feeds, others)
+    found["NNCF, as it comes"] = lambda: by_nncf(model, feeds, [])
     return found
 
 
@@ -131,12 +134,12 @@ def compare(
     """The table: dB, shift, size, and ratios per engine."""
     network = load_student(student).student
     calibrated = calibrate(network, calibration)
-    ours = plain_int8(calibrated, "cpu")[0]["paint"]
+    ranges = plain_int8(calibrated, "cpu")[2]
     model = calibrated.models["paint"]
     feeds = student_feeds(network, calibration.pairs)["paint"]
     models = {"fp32": model}
     rows: dict[str, list[str]] = {"fp32": ["", "", str(model.ByteSize() // 1000)]}
-    for name, quantized in candidates(model, ours, feeds).items():
+    for name, quantized in candidates(model, ranges, feeds).items():
         models[name] = quantized()
         found = calibrated.held_back.fidelity({**calibrated.models, "paint": models[name]})
         shift = max(map(abs, found.mean_shift)) * 255
@@ -150,7 +153,7 @@ def compare(
     return table
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("student", nargs="?", default="adain-w025")
     parser.add_argument("--calibration", help="folder with content/ and style/; what ships by default")
@@ -159,11 +162,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     engines = asked.engine or ["onnxruntime", "openvino"]
     calibration = open_calibration(asked.calibration, asked.crops)
     Console(width=110).print(compare(asked.student, calibration, engines, asked.size, asked.threads, asked.seconds))
 
+    return 0
+
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
