@@ -37,7 +37,7 @@ EVALUATION_PAIRS = 32
 CALIBRATION_CROPS, CALIBRATION_STREAM = 128, 3
 CONFIG_FILE = "config.json"
 #: Settings that a resumed run may have otherwise: to train longer, or to get past a divergence.
-MAY_CHANGE = {"steps", "muon_lr"}
+MAY_CHANGE = {"steps", "muon_lr", "adam_lr"}
 
 
 @dataclass(frozen=True)
