@@ -34,6 +34,7 @@ STAGES = {
     "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
+    "models": Stage("runtime.models_cli", "List the students that ship, with their sizes and scores."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "report": Stage("benchmarks.report.cli", "Show what records hold: a page, or a table."),
     "devices": Stage("devices.cli", "Say what a device is."),

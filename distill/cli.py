@@ -39,7 +39,9 @@ def distill(
     weights: Annotated[
         str | None, typer.Option(help="Teacher and VGG-19 weights: a folder, 'download', or 'compact' (what ships).")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak step of Muon, instead of the preset's.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak step of Muon, instead of the preset's; Adam's follows in proportion.")
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option(

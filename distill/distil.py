@@ -22,7 +22,7 @@ from distill.objective import Objective
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
 from distill.progress import RunProgress
-from distill.provenance import provenance
+from distill.provenance import earlier_runs, provenance
 from distill.run_pictures import EVALUATION_SIZE, Pictures, Say, open_all
 from distill.samples import Samples, to_tensor
 from distill.settings import Settings
@@ -37,7 +37,7 @@ EVALUATION_PAIRS = 32
 CALIBRATION_CROPS, CALIBRATION_STREAM = 128, 3
 CONFIG_FILE = "config.json"
 #: Settings that a resumed run may have otherwise: to train longer, or to get past a divergence.
-MAY_CHANGE = {"steps", "muon_lr"}
+MAY_CHANGE = {"steps", "muon_lr", "adam_lr"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def distil(
         say(f"resuming after step {trainer.step}")
     if accelerator.is_main_process:
         write_config(out, settings)  # nothing is written before everything was found to be in order
-    origin = {**provenance(settings, sources.teacher, sources.pictures), **(history or {})}
+    origin = {**provenance(settings, sources.teacher, sources.pictures), **started_from(settings), **(history or {})}
     watch = sheets(settings, trainer, sources, origin, out) if accelerator.is_main_process else None
     with RunProgress(
         out, settings.steps, settings.batch, trainer.step, console, accelerator.is_main_process
@@ -181,6 +181,14 @@ def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
         student.style.calibrate(torch.cat([student.style.statistics(crop) for crop in crops]))
     say("training from random weights")
     return student
+
+
+def started_from(settings: Settings) -> dict[str, Any]:
+    """For the provenance: the runs that trained the student this one starts from."""
+    if settings.warm_start is None:
+        return {}
+    runs = earlier_runs(load_student(settings.warm_start).provenance)
+    return {"started_from": runs} if runs else {}
 
 
 def sheets(settings: Settings, trainer: Trainer, sources: Sources, origin: dict[str, Any], out: Path) -> Any:

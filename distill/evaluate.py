@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from distill.data import PictureSet
+from distill.framed import paint_framed
 from distill.losses import content_loss, style_loss
 from distill.samples import to_tensor
 
@@ -54,12 +55,13 @@ def centre_square(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def student_stylize(student: nn.Module) -> Stylize:
-    """The student as the runtime uses it: statistics from a thumbnail, output clipped."""
+    """The student as the runtime uses it: statistics from a thumbnail, painted in a frame, output clipped."""
 
     def stylize(content: Tensor, style: Tensor) -> Tensor:
         ratio = max(1, -(-max(content.shape[2:]) // THUMBNAIL))
         thumbnail = F.avg_pool2d(content, ratio) if ratio > 1 else content
-        return student(content, style, thumbnail).clamp(0, 1)
+        affine = student.affine(student.style(style), student.measure(thumbnail))
+        return paint_framed(student, content, affine).clamp(0, 1)
 
     return stylize
 

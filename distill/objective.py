@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from distill.framed import paint_framed
 from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
 from distill.perceptual import Perception
 from distill.samples import Batch
@@ -55,7 +56,7 @@ class Objective(nn.Module):
         affine = [
             (torch.where(off, torch.ones_like(a), a), torch.where(off, torch.zeros_like(b), b)) for a, b in affine
         ]
-        return student.paint(batch.content, affine)
+        return paint_framed(student, batch.content, affine)
 
 
 def mean_over(batch: int, errors: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill.moments import MeanAndCovariance, Moments
 from distill.pretrained import FOLDER, load_weights
 from distill.weights import choose_weights, load_state
 from runtime.errors import UserError
@@ -89,7 +90,7 @@ class Vgg19Perception(nn.Module):
 
     def forward(self, picture: Tensor) -> Perception:
         taps = self.vgg(picture)
-        return Perception(taps[-1].float(), [moments(tap) for tap in taps])
+        return Perception(taps[-1].float(), [Moments.apply(tap, 1e-5) for tap in taps])
 
 
 class CompactPerception(nn.Module):
@@ -125,13 +126,10 @@ def embedded_moments(features: Tensor, embed: nn.Conv2d, eps: float = 1e-5) -> t
     """Mean and deviation (N, D, 1, 1) of ``embed(features)`` for a 1x1 convolution, from C x C covariances only."""
     # Autocast would multiply in half precision whatever the inputs are: too coarse for differences of statistics.
     with torch.autocast(features.device.type, enabled=False):
-        flat = features.float().flatten(2)
-        mean = flat.mean(2)
-        centred = flat - mean[..., None]
-        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]
+        mean, covariance = MeanAndCovariance.apply(features)
         weight = embed.weight.flatten(1)
-        variance = torch.einsum("dc,nce,de->nd", weight, covariance, weight)
-        mean = mean @ weight.T + embed.bias
+        variance = (weight @ covariance * weight).sum(2)
+        mean = mean[:, 0] @ weight.T + embed.bias
     return mean[..., None, None], (variance.clamp_min(0) + eps).sqrt()[..., None, None]
 
 

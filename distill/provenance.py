@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -34,6 +35,13 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             **{name: installed(name) for name in ("brushlet", "torch", "accelerate", "numpy")},
         },
     }
+
+
+def earlier_runs(start: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Commands and steps of the runs behind a student, the first one first; ``start`` is its provenance."""
+    before = start.get("started_from")
+    own = {key: start[key] for key in ("command", "steps") if key in start}
+    return [*(before if isinstance(before, list) else []), *([own] if own else [])]
 
 
 def command_line() -> str:

@@ -70,17 +70,15 @@ def width_name(width: float) -> str:
 def settings_of(request: Request, **options: Any) -> Settings:
     """The preset with the options applied; quick starts from a student that ships, if there is one of that width."""
     settings = replace(from_preset(**options), loss=loss_weights(request.losses))
-    if settings.warm_start is not None:
-        if request.from_scratch:
-            raise UserError("--from-scratch and --warm-start exclude each other")
-        return settings
     shipped = f"{settings.teacher}-w{width_name(settings.width)}"
+    if settings.warm_start is not None and request.from_scratch:
+        raise UserError("--from-scratch and --warm-start exclude each other")
     if settings.preset == "quick" and not request.from_scratch and shipped in shipped_students():
-        return replace(settings, warm_start=shipped)
+        settings = replace(settings, warm_start=settings.warm_start or shipped)
     # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.
-    fresh = Settings()
-    given = options.get("muon_lr")
-    return replace(settings, muon_lr=fresh.muon_lr if given is None else given, adam_lr=fresh.adam_lr)
+    rates = from_preset("standard" if settings.warm_start is None else settings.preset)
+    muon_lr = options.get("muon_lr") or rates.muon_lr
+    return replace(settings, muon_lr=muon_lr, adam_lr=rates.adam_lr * muon_lr / rates.muon_lr)
 
 
 def loss_weights(entries: list[str]) -> LossWeights:

@@ -105,8 +105,14 @@ def _origin(provenance: dict[str, Any]) -> str:
         ("versions", _pairs(provenance.get("versions"))),
     ]
     table = _table(("what", "which"), [(what, _line(which)) for what, which in rows])
-    command = _line(provenance.get("command"))
-    return f"{table}\n\nCommand:\n\n```sh\n{command}\n```" if command != NOT_RECORDED else table
+    before = provenance.get("started_from")
+    runs = [run for run in (before if isinstance(before, list) else []) if isinstance(run, dict)]
+    commands = [_line(run.get("command")) for run in (*runs, provenance)]
+    known = [command for command in commands if command != NOT_RECORDED]
+    if not known:
+        return table
+    title = "Command:" if len(known) == 1 else "Commands, each starting from the student of the one before:"
+    return "\n\n".join([table, title, "```sh\n" + "\n".join(known) + "\n```"])
 
 
 def _scores(quality: dict[str, Any]) -> str:

@@ -40,10 +40,12 @@ def stylize(
 
     Example: brushlet stylize photo.jpg --style painting.jpg -o out.png
     """
-    from runtime.stylize_files import StylizeJob, print_models, run_job
-
     if list_models:
+        from runtime.shipped_table import print_models
+
         print_models(as_json)
         return
+    from runtime.stylize_files import StylizeJob, run_job
+
     job = StylizeJob(contents or [], style, model, strength, size, output, engine, threads, precision)
     run_job(job, as_json)

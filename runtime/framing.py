@@ -9,6 +9,8 @@ STYLE_SHORT_SIDE = 256
 STYLE_MULTIPLE = 8
 # A style picture is cropped to at most this aspect ratio. It bounds the work, and a strip's middle shows its style.
 STYLE_MAX_ASPECT = 4
+# Pixels around the content that keep the painter's zero padding away from it.
+MARGIN = 16
 _BAND_PIXELS = 64 * 1024
 
 

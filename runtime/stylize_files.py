@@ -8,10 +8,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runtime.bundle import open_bundle
 from runtime.errors import UserError
 from runtime.image_files import keeps_alpha, read_picture, write_picture
-from runtime.shipped import DEFAULT_MODEL, SHIPPED, shipped_models
+from runtime.shipped import DEFAULT_MODEL
 from runtime.style_code import StyleCode
 from runtime.stylizer import Stylizer
 
@@ -99,18 +98,6 @@ def plan_outputs(contents: list[Path], output: Path | None) -> list[Path]:
             twin = contents[outputs.index(path)]
             raise UserError(f"{twin} and {contents[index]} would both be written to {path}: stylize them one by one")
     return outputs
-
-
-def print_models(as_json: bool = False) -> None:
-    """Print the students that ship with their styles."""
-    manifests = [open_bundle(SHIPPED / name).manifest for name in shipped_models()]
-    if as_json:
-        print(json.dumps([{"name": m.name, "styles": [style.name for style in m.styles]} for m in manifests], indent=1))
-    elif not manifests:
-        print("no student ships with this installation: name a bundle's directory with --model")
-    else:
-        for manifest in manifests:
-            print(f"{manifest.name}: styles {', '.join(style.name for style in manifest.styles) or 'none'}")
 
 
 def _check(job: StylizeJob) -> None:

@@ -53,7 +53,7 @@ class Stylizer:
         *,
         precision: str = "fp32",
         target: str | None = None,
-        margin: int = 16,
+        margin: int = framing.MARGIN,
         margin_mode: str = "reflect",
         max_pixels: int = MAX_PAINT_PIXELS,
         **engine_options: Any,

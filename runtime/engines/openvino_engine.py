@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from threading import Thread, local
+from threading import Lock, Thread, local
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +16,32 @@ import numpy as np
 from runtime.engines.onnxruntime_engine import require_consistent
 from runtime.errors import UserError
 
+#: Shapes that come more often than this get a graph compiled for them, which pays for itself within tens of runs.
+RUNS_BEFORE_FIXING = 4
+#: As many shapes get one (a tiled picture has four), and as many more are counted; all others run the general graph.
+MOST_FIXED_SHAPES, MOST_COUNTED_SHAPES = 4, 64
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class CompiledGraph:
+    """A graph ready to run, with an inference request for each thread that uses it."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled = compiled
+        self._requests = local()
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self.compiled.create_infer_request()
+        return self._requests.own.infer(dict(feeds))
+
 
 class OpenVinoEngine:
     """An ONNX graph compiled by OpenVINO.
+
+    A graph of open sizes runs everything, but OpenVINO moves data between layouts around every multiplication whose
+    shapes it does not know. So shapes that keep coming, such as a video's or a tile's, get a graph of their own.
 
     Args:
         path: the .onnx file.
@@ -29,7 +53,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, path: Path, threads: int | None = None, device: str = "CPU") -> None:
-        core = _core()
+        self._core = _core()
         if threads is not None and threads < 1:
             raise UserError(f"threads must be 1 or more, not {threads}")
         self._path = path
@@ -39,14 +63,20 @@ class OpenVinoEngine:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
             require_consistent(path)  # openvino reads values of another type or shape than it expects, and crashes
-            self._compiled = core.compile_model(path, device, settings)
+            self._model = self._core.read_model(path)
+            self._general = self._compile(self._model, device, settings)
         except UserError:
             raise
         except Exception as error:  # openvino raises plain RuntimeErrors, with a stack of its own in the text
             raise UserError(f"openvino cannot load {path}: {_reason(error)}") from error
-        self._requests = local()
-        self._inputs = {port.get_any_name(): port.get_partial_shape() for port in self._compiled.inputs}
-        self._outputs = [output.get_any_name() for output in self._compiled.outputs]
+        self._device, self._settings = device, settings
+        general = self._general.compiled
+        self._inputs = {port.get_any_name(): port.get_partial_shape() for port in general.inputs}
+        self._outputs = [output.get_any_name() for output in general.outputs]
+        self._fixed: dict[Shapes, CompiledGraph] = {}
+        self._seen: Counter[Shapes] = Counter()
+        self._fixing = Lock()
+        self._open = True
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name; each thread has an inference request of its own.
@@ -55,17 +85,33 @@ class OpenVinoEngine:
             UserError: the feeds do not fit the graph, or it fails on them.
             ValueError: the engine is closed.
         """
-        compiled = self._compiled
-        if compiled is None:
+        if not self._open:
             raise ValueError(f"the engine of {self._path} is closed")
         self._require_fitting(feeds)
-        if not hasattr(self._requests, "own"):
-            self._requests.own = compiled.create_infer_request()
         try:
-            results = self._requests.own.infer(dict(feeds))
+            results = self._graph_for(feeds).infer(feeds)
         except Exception as error:
             raise UserError(f"openvino failed on {self._path}: {_reason(error)}") from error
         return {name: np.array(results[name]) for name in self._outputs}
+
+    def _graph_for(self, feeds: Mapping[str, np.ndarray]) -> CompiledGraph:
+        """The graph of the feeds' own shapes, made when they have come often enough, else the general one."""
+        shapes = tuple(feeds[name].shape for name in self._inputs)
+        with self._fixing:
+            if shapes not in self._fixed and len(self._fixed) < MOST_FIXED_SHAPES and self._keeps_coming(shapes):
+                model = self._model.clone()
+                model.reshape(dict(zip(self._inputs, map(list, shapes), strict=True)))
+                self._fixed[shapes] = self._compile(model, self._device, self._settings)
+            return self._fixed.get(shapes, self._general)
+
+    def _keeps_coming(self, shapes: Shapes) -> bool:
+        if shapes not in self._seen and len(self._seen) >= MOST_COUNTED_SHAPES:
+            self._seen.clear()
+        self._seen[shapes] += 1
+        return self._seen[shapes] > RUNS_BEFORE_FIXING
+
+    def _compile(self, model: Any, device: str, settings: dict[str, Any]) -> CompiledGraph:
+        return CompiledGraph(self._core.compile_model(model, device, settings))
 
     def _require_fitting(self, feeds: Mapping[str, np.ndarray]) -> None:
         """Refuse what openvino itself would run with whatever lies in memory."""
@@ -80,9 +126,10 @@ class OpenVinoEngine:
                 )
 
     def close(self) -> None:
-        """Free the compiled graph."""
-        self._compiled = None
-        self._requests = local()
+        """Free the compiled graphs."""
+        self._open = False
+        self._model = self._general = None
+        self._fixed.clear()
 
 
 @cache

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from distill.data import PictureSet, open_pictures
 from distill.evaluate import centre_square, evaluate, held_back_pairs, student_stylize
+from distill.framed import paint_framed
 from distill.students import build_student
 from tests.distill.tiny import Negative, small_perception
 
@@ -118,13 +119,18 @@ def test_the_centre(shape):
 
 
 def test_the_student_paints_as_at_run_time():
-    """Statistics from a thumbnail of at most 256 px, and nothing outside the range."""
+    """Statistics from a thumbnail of at most 256 px, in a frame, and nothing outside the range."""
     torch.manual_seed(0)
     student = build_student("haar_painter", width=0.125).eval().requires_grad_(False)
     student.head.bias.mul_(3)
     photo, painting = torch.rand(1, 3, 64, 512), torch.rand(1, 3, 64, 64)
+    code = student.style(painting)
+
+    def expected(photo: torch.Tensor, thumbnail: torch.Tensor) -> torch.Tensor:
+        return paint_framed(student, photo, student.affine(code, student.measure(thumbnail))).clamp(0, 1)
+
     painted = student_stylize(student)(photo, painting)
-    assert torch.equal(painted, student(photo, painting, F.avg_pool2d(photo, 2)).clamp(0, 1))
+    assert torch.equal(painted, expected(photo, F.avg_pool2d(photo, 2)))
     assert painted.max() == 1
     small = photo[..., :256]
-    assert torch.equal(student_stylize(student)(small, painting), student(small, painting).clamp(0, 1))
+    assert torch.equal(student_stylize(student)(small, painting), expected(small, small))

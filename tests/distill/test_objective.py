@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from distill.framed import paint_framed
 from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
 from distill.objective import Objective, mean_over
 from distill.samples import Batch
@@ -43,8 +44,9 @@ def test_identity_rows_are_painted_at_strength_0(student):
     batch = make_batch()
     painted = paint(objective(student), batch)
     neutral = [(torch.ones(1, s.channels, 1, 1), torch.zeros(1, s.channels, 1, 1)) for s in student.sites]
-    assert torch.allclose(painted[:1], student.paint(batch.content[:1], neutral), atol=1e-5)
-    stylised = student(batch.content, batch.style, batch.thumbnail())
+    assert torch.allclose(painted[:1], paint_framed(student, batch.content[:1], neutral), atol=1e-5)
+    affine = student.affine(student.style(batch.style), student.measure(batch.thumbnail()))
+    stylised = paint_framed(student, batch.content, affine)
     assert torch.allclose(painted[1:], stylised[1:], atol=1e-5)
     assert (painted[0] - stylised[0]).abs().max() > 0.01
 

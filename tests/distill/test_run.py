@@ -60,6 +60,13 @@ def test_random_weights_get_the_rates_of_random_weights(shipped, request_, optio
     assert settings_of(request_, preset="quick", muon_lr=0.123, **options).muon_lr == 0.123
 
 
+@pytest.mark.parametrize("options", [{"preset": "standard"}, {"preset": "standard", "warm_start": "runs/mine"}])
+def test_adams_rate_follows_the_one_that_is_given(options):
+    settings = settings_of(Request(), muon_lr=Settings().muon_lr / 4, **options)
+    assert settings.adam_lr == pytest.approx(Settings().adam_lr / 4)
+    assert settings_of(Request(), **options).adam_lr == Settings().adam_lr
+
+
 def test_a_start_that_is_named_is_taken(shipped):
     settings = settings_of(Request(), preset="quick", width=0.125, warm_start="runs/mine")
     assert settings.warm_start == "runs/mine"

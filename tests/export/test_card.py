@@ -52,6 +52,14 @@ def test_odd_records_do_not_break_it(exported):
     assert "x\\|y" in card
 
 
+def test_the_runs_it_started_from_are_told_in_order(exported):
+    earlier = [{"command": "distill --width 0.125", "steps": 3}, "not a run"]
+    provenance = {**exported.manifest.provenance, "command": "distill --warm-start", "started_from": earlier}
+    card = card_text(replace(exported.manifest, provenance=provenance))
+    assert "Commands, each starting from the student of the one before:" in card
+    assert "```sh\ndistill --width 0.125\ndistill --warm-start\n```" in card
+
+
 def test_its_picture_is_bounded(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (1200, 900, 3), dtype=np.uint8)
     write_picture(tmp_path / "sheet.png", noise)

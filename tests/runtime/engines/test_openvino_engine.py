@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from runtime.engines import open_engine, openvino_engine
+from runtime.engines.openvino_engine import MOST_COUNTED_SHAPES, MOST_FIXED_SHAPES, RUNS_BEFORE_FIXING
 from runtime.errors import UserError
 from runtime.stylizer import Stylizer
 from tests.tiny_bundle import make_tiny_bundle, tiny_measure
@@ -61,6 +62,39 @@ def test_pictures_are_those_of_onnxruntime(tiny: Path):
     with Stylizer.load(tiny) as one, Stylizer.load(tiny, "openvino", 1) as other:
         difference = one(photo, "warm").astype(int) - other(photo, "warm")
     assert np.abs(difference).max() <= 1
+
+
+def test_shapes_that_keep_coming_get_a_graph_of_their_own(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    wanted = tiny_measure(noise(8, 8))
+    for run in range(2 * RUNS_BEFORE_FIXING):
+        np.testing.assert_allclose(engine.run({"thumbnail": noise(8, 8)})["stats"][0], wanted, atol=1e-5)
+        assert len(engine._fixed) == (run >= RUNS_BEFORE_FIXING)
+        engine.run({"thumbnail": noise(8, 4 * run + 12)})
+    engine.close()
+    assert not engine._fixed
+
+
+def test_the_number_of_such_graphs_is_bounded(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    for width in range(4, 4 * MOST_FIXED_SHAPES + 12, 4):
+        for _ in range(RUNS_BEFORE_FIXING + 1):
+            stats = engine.run({"thumbnail": noise(8, width)})["stats"][0]
+        np.testing.assert_allclose(stats, tiny_measure(noise(8, width)), atol=1e-5)
+    assert len(engine._fixed) == MOST_FIXED_SHAPES
+    for height in range(4, 4 * MOST_COUNTED_SHAPES + 12, 4):
+        engine._keeps_coming(((1, 3, height, 4),))
+    assert len(engine._seen) <= MOST_COUNTED_SHAPES
+
+
+def test_threads_share_a_graph_of_fixed_shapes(tiny: Path):
+    engine = open_engine("openvino", tiny / "measure.onnx", 1)
+    pictures = [noise(8, 8) * n / 32 for n in range(1, 33)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda picture: engine.run({"thumbnail": picture})["stats"][0], pictures))
+    for picture, result in zip(pictures, results, strict=True):
+        np.testing.assert_allclose(result, tiny_measure(picture), atol=1e-5)
+    assert len(engine._fixed) == 1
 
 
 def test_a_closed_engine_says_so(tiny: Path):

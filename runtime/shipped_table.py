@@ -1,0 +1,63 @@
+"""What ships, as a table: how large each student is, and what it scored when it was trained."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from runtime.bundle import Manifest, open_bundle
+from runtime.shipped import SHIPPED, shipped_models
+
+
+def describe(manifest: Manifest) -> dict[str, Any]:
+    """One student as JSON: ``bytes`` of its graphs by precision, ``scores`` by name as its manifest records them.
+
+    ``pairs``, ``judge`` and ``scores`` are None where the student was not judged.
+    """
+    sizes: dict[str, int] = {}
+    for graph in manifest.graphs:
+        sizes[graph.precision] = sizes.get(graph.precision, 0) + graph.bytes
+    quality = manifest.quality
+    scores = quality.get("scores")
+    return {
+        "name": manifest.name,
+        "architecture": manifest.student.architecture,
+        "width": manifest.student.width,
+        "parameters": dict(manifest.student.parameters),
+        "bytes": sizes,
+        "fixed_style": manifest.student.fixed_style,
+        "styles": [style.name for style in manifest.styles],
+        "judge": quality.get("judge"),
+        "pairs": quality.get("pairs"),
+        "scores": scores if isinstance(scores, dict) else None,
+    }
+
+
+def print_models(as_json: bool = False) -> None:
+    """Print the students that ship."""
+    records = [describe(open_bundle(SHIPPED / name).manifest) for name in shipped_models()]
+    if as_json:
+        print(json.dumps(records, indent=1))
+        return
+    if not records:
+        print("no student ships with this installation: name a bundle's directory with --model")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(caption="Losses: means over held-back pairs; lower is better. `card.md` in each bundle says more.")
+    for column in ("student", "painter's weights", "kB by precision", "content loss", "style loss", "styles by name"):
+        table.add_column(column, overflow="fold")
+    for record in records:
+        sizes = ", ".join(f"{precision} {count / 1e3:.0f}" for precision, count in record["bytes"].items())
+        losses = [_score(record["scores"], loss) for loss in ("content", "style")]
+        weights = f"{record['parameters'].get('paint', 0):,}"
+        styles = "one, folded in" if record["fixed_style"] else ", ".join(record["styles"])
+        table.add_row(record["name"], weights, sizes, *losses, styles)
+    Console().print(table)
+
+
+def _score(scores: dict[str, Any] | None, loss: str) -> str:
+    student = (scores or {}).get("student")
+    value = student.get(loss) if isinstance(student, dict) else None
+    return f"{value:.2f}" if isinstance(value, (int, float)) else "–"
