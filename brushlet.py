@@ -51,7 +51,7 @@ EXTRAS = {
     "tensorrt-rtx": ("tensorrt_rtx",),
     "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
-    "bench": ("ai_edge_litert",),
+    "bench": ("ai_edge_litert", "onnx", "scipy"),
 }
 
 
@@ -103,9 +103,10 @@ def explain(error: Exception, stage: str | None = None) -> str | None:
 
 
 def _missing_extra(module: str, stage: str | None) -> str | None:
-    extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
-    if extra is None:
+    bringing = [extra for extra, modules in EXTRAS.items() if module in modules]
+    if not bringing:
         return None
+    extra = stage if stage in bringing else bringing[0]
     if stage == "export" and extra == "distill":  # the extra of the export brings both
         extra = "export"
     return f"this needs the {extra} extra, which brings {module}: pip install 'brushlet[{extra}]'"

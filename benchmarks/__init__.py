@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.bench_bundle import bench
     from benchmarks.entrants import Request
+    from benchmarks.prediction.prediction import Prediction, read_prediction
     from benchmarks.record import Record, RecordError, read_record
 
 _HOMES = {
+    "Prediction": "benchmarks.prediction.prediction",
     "Record": "benchmarks.record",
     "RecordError": "benchmarks.record",
     "Request": "benchmarks.entrants",
     "bench": "benchmarks.bench_bundle",
+    "read_prediction": "benchmarks.prediction.prediction",
     "read_record": "benchmarks.record",
 }
 
-__all__ = ["Record", "RecordError", "Request", "bench", "read_record"]
+__all__ = ["Prediction", "Record", "RecordError", "Request", "bench", "read_prediction", "read_record"]
 
 
 def __getattr__(name: str) -> Any:

@@ -77,13 +77,21 @@ def bench(
     host: Annotated[
         str | None, typer.Option(metavar="HOST", help="Measure there: USER@HOST over SSH, or adb:SERIAL for Android.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --host: refuse another device; see `brushlet devices`.")
-    ] = None,
     power: Annotated[
         bool,
         typer.Option("--power/--no-power", help="Watch clocks and heat, and measure energy where a sensor tells it."),
     ] = True,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A device of `brushlet devices`: what --host has to be; without it measured here, or predicted.",
+        ),
+    ] = None,
+    predict: Annotated[bool, typer.Option("--predict", help="Predict --device, this machine too.")] = False,
+    accept_prediction: Annotated[
+        bool, typer.Option("--accept-prediction", help="Let a prediction keep or miss --budget-ms.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Stop a measuring process after this many seconds.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of a table.")] = False,
     output: Annotated[
@@ -92,7 +100,8 @@ def bench(
 ) -> None:
     """Measure how fast a bundle is on this machine, or on the one at --host, and how much memory it takes.
 
-    Several engines and precisions are measured in turns in one process and compared with the first of them.
+    Several engines and precisions are measured in turns in one process and compared with the first of them. With
+    --device, a machine that is not this one is predicted, with an interval, and every line says so.
 
     Example: brushlet bench adain-w025 --size 256 --size 512 --vs teacher
 
@@ -105,6 +114,8 @@ def bench(
     Example: brushlet bench adain-w025 --precision int8 --device jetson-orin-nano --host user@jetson.local
 
     Example: brushlet bench adain-w025 --precision int8 --budget-ms 33 --percentile 90 --max-memory 200MB --min-psnr 35
+
+    Example: brushlet bench adain-w025 --device jetson-orin-nano --precision int8 --size 512
     """
     from benchmarks.budget import Budget, parse_bytes
     from benchmarks.entrants import Request
@@ -134,6 +145,11 @@ def bench(
         power=power,
         peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
         host=host,
-        device=device,
+        device=device if host is not None else None,
     )
+    if host is None and (device is not None or predict or accept_prediction):
+        from benchmarks.prediction.predict_there import predict_elsewhere
+
+        if predict_elsewhere(request, device, output, as_json, predict, accept_prediction):
+            return
     run_and_report(request, output, as_json, plot, resume)

@@ -21,6 +21,13 @@ def onnx_macs(path: Path, inputs: Shapes) -> int:
     Raises:
         ValueError: a shape does not follow from the inputs.
     """
+    model = load_shaped(path, inputs)
+    shapes = shapes_of(model)
+    return sum(node_macs(node, shapes) for node in model.graph.node)
+
+
+def load_shaped(path: Path, inputs: Shapes) -> onnx.ModelProto:
+    """The graph with every shape that follows from inputs of these shapes."""
     import onnx
 
     model = onnx.load(path)
@@ -30,18 +37,18 @@ def onnx_macs(path: Path, inputs: Shapes) -> int:
     del model.graph.value_info[:]
     for value in model.graph.output:  # they are named dimensions, which an inferred shape need not equal
         value.type.tensor_type.ClearField("shape")
-    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    shapes = _shapes(model)
-    return sum(_node_macs(node, shapes) for node in model.graph.node)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+def shapes_of(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Sizes by the tensor's name; 0 stands for one that does not follow."""
     values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     shapes = {value.name: [each.dim_value for each in value.type.tensor_type.shape.dim] for value in values}
     return {**shapes, **{tensor.name: list(tensor.dims) for tensor in model.graph.initializer}}
 
 
-def _node_macs(node: Any, shapes: Mapping[str, list[int]]) -> int:
+def node_macs(node: Any, shapes: Mapping[str, list[int]]) -> int:
+    """MACs of one node. Raises ValueError where a shape that it needs does not follow from the inputs."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return 0
     x, weight, y = (shapes.get(name, []) for name in (*node.input[:2], node.output[0]))

@@ -85,6 +85,8 @@ class Record:
     def from_json(cls, data: Any, where: str = "record") -> Record:
         """Check ``data``, a parsed record. Raises RecordError for the first thing that is wrong."""
         fields = Fields(data, where, RecordError)
+        if data.get("kind") == "predicted":
+            raise RecordError(f"{where} is a prediction and no measurement: benchmarks.read_prediction reads it")
         schema = fields.integer("schema", 1, 10**6)
         if schema not in READABLE:
             raise RecordError(
@@ -123,7 +125,7 @@ class Record:
 
 
 def read_record(path: str | Path) -> Record:
-    """Read and check a record file. Raises RecordError with one line that says what is wrong."""
+    """Read and check a record file. Raises RecordError with one line that says what is wrong; a prediction is none."""
     return Record.from_json(read_json(Path(path), MOST_BYTES, RecordError), str(path))
 
 

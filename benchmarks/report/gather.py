@@ -6,16 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.budget import Check
+from benchmarks.prediction.prediction import Prediction
 from benchmarks.record import Record, RecordError
 from benchmarks.report.plain_text import plain
 from runtime.errors import UserError
 from runtime.json_fields import read_json
-
-if TYPE_CHECKING:
-    from benchmarks.prediction.prediction import Prediction
 
 #: What is read of a folder; a record of many sizes and rivals takes about 200 kB.
 MOST_RECORDS = 200
@@ -85,7 +82,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
                 raise RecordError(f"{path} is beyond the {MOST_RECORDS} files or {MOST_BYTES >> 20} MiB of a report")
             data, file = read_json(path, MOST_FILE_BYTES, RecordError), plain(path.name, 80)
             if isinstance(data, dict) and data.get("kind") == "predicted":
-                foretold.append(Foretold(file, _prediction(data, str(path))))
+                foretold.append(Foretold(file, Prediction.from_json(data, str(path))))
             else:
                 sources.append(Source(file, Record.from_json(data, str(path))))
         except UserError as error:
@@ -99,14 +96,6 @@ def gather(paths: Sequence[Path]) -> Gathered:
     sources.sort(key=lambda source: (source.record.created, source.file))
     foretold.sort(key=lambda each: (each.prediction.created, each.file))
     return Gathered(tuple(sources), tuple(skipped), tuple(foretold))
-
-
-def _prediction(data: dict[str, Any], where: str) -> Prediction:
-    try:
-        from benchmarks.prediction.prediction import Prediction
-    except ModuleNotFoundError:
-        raise RecordError(f"{where} is a prediction, which this version does not read") from None
-    return Prediction.from_json(data, where)
 
 
 def _more(skipped: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from benchmarks import report_run
 from benchmarks.cli import app
+from benchmarks.prediction import predict_there
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/benchmarks.md", "docs/remote.md", "benchmarks/README.md", "README.md")
+PAGES = ("docs/benchmarks.md", "docs/prediction.md", "docs/remote.md", "benchmarks/README.md", "README.md")
 COMMANDS = [
     (page, found[1])
     for page in PAGES
@@ -31,6 +32,7 @@ def test_there_are_commands_to_try():
 def test_a_documented_command_is_understood(page, arguments, monkeypatch):
     asked = []
     monkeypatch.setattr(report_run, "run_and_report", lambda *each: asked.append(each))
+    monkeypatch.setattr(predict_there, "predict_elsewhere", lambda *each: False)
     done = CliRunner().invoke(app, shlex.split(arguments))
     assert done.exit_code == 0, done.output
     request = asked[0][0]

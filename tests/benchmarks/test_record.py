@@ -100,7 +100,8 @@ def first_timing(data: dict) -> dict:
     ("change", "said"),
     [
         (lambda d: d.update(schema=4), "has schema 4, not 3"),
-        (lambda d: d.update(kind="predicted"), "'kind' must be one of measured"),
+        (lambda d: d.update(kind="predicted"), "is a prediction and no measurement"),
+        (lambda d: d.update(kind="guessed"), "'kind' must be one of measured"),
         (lambda d: d.pop("subjects"), "'subjects' is missing"),
         (lambda d: d.update(created="yesterday"), "'created' must be a UTC time"),
         (lambda d: d.update(results=[]), "holds no measurement"),
