@@ -49,6 +49,7 @@ EXTRAS = {
     "tensorrt-rtx": ("tensorrt_rtx",),
     "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
+    "large": ("pyvips",),
     "bench": ("ai_edge_litert",),
 }
 

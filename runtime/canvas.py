@@ -31,11 +31,8 @@ class HeldRows:
         self.height, self.width = rgb.shape[:2]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Those rows; not a copy where they follow each other."""
-        first, last = int(rows[0]), int(rows[-1])
-        if last - first + 1 == len(rows) and (np.diff(rows) == 1).all():
-            return self._rgb[first : last + 1]
-        return self._rgb[rows]
+        """Those rows."""
+        return _rows_of(self._rgb, rows)
 
     def forget(self, before: int) -> None:
         """Nothing: the picture stays."""
@@ -71,7 +68,7 @@ class StreamedRows:
             self._end += len(strip)
         if len(self._kept) > 1:
             self._kept = [np.concatenate(self._kept)]
-        return self._kept[0][rows - self._first]
+        return _rows_of(self._kept[0], rows - self._first)
 
     def forget(self, before: int) -> None:
         """Free the rows above."""
@@ -103,3 +100,10 @@ class Canvas:
         self._source.forget(int(self._needed_from[start]))
         rows = self._source.take(self._rows[start:stop])
         return np.pad(rows, [(0, 0), self._sides, (0, 0)], mode=self._mode)  # type: ignore[call-overload]
+
+
+def _rows_of(rgb: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of a picture; not a copy where they follow each other."""
+    if (np.diff(rows) == 1).all():
+        return rgb[rows[0] : rows[-1] + 1]
+    return rgb[rows]

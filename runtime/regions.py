@@ -20,7 +20,7 @@ from runtime.painter import Window
 #: Masks are held at most this large, in pixels of the longer side: their edges are soft, and memory stays bounded.
 MAX_MASK_SIDE = 2048
 MAX_REGIONS = 16
-DEFAULT_FEATHER = 0.01
+DEFAULT_FEATHER = 0.005
 #: A picture and a mask may differ this much in their ratio of width to height.
 _RATIO_TOLERANCE = 0.02
 #: A colour of a label picture is a label if it covers this part; others, from smoothed edges, go to the nearest label.

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from runtime import framing
 from runtime.affine import Affine
@@ -29,7 +28,7 @@ from runtime.controls import (
 from runtime.engines import ENGINES, PLAIN_ENGINE, Engine, open_engine, require_engine
 from runtime.errors import UserError
 from runtime.free_memory import free_bytes
-from runtime.image_files import MAX_PIXELS, Picture, picture_from_pil, read_picture
+from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture, read_picture
 from runtime.painter import Look, Progress, Window, cut_maps, paint_strips, paint_tile
 from runtime.regions import Regions
 from runtime.shipped import find_model
@@ -38,7 +37,6 @@ from runtime.tiles import Tiling, plan_tiles
 
 MAX_MARGIN = 512
 
-PictureLike = Picture | np.ndarray | Image.Image | str | Path
 StyleLike = StyleCode | Regions | PictureLike
 DEFAULT_CONTROLS = Controls()
 
@@ -320,6 +318,11 @@ class Stylizer:
     ) -> None:
         self.close()
 
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """The names of the bundle's styles."""
+        return tuple(style.name for style in self.bundle.manifest.styles)
+
     def _resolved(self, style: StyleLike | None) -> StyleCode | Regions | None:
         if not isinstance(style, Regions):
             return None if style is None else self.style(style)
@@ -362,25 +365,3 @@ class Stylizer:
         if not np.isfinite(array).all():
             raise BundleError(f"the {role} graph of {name} gave numbers that are not finite")
         return array
-
-
-def as_picture(content: PictureLike) -> Picture:
-    """Any of the accepted forms of a picture as a `Picture`.
-
-    Raises:
-        UserError: a path that cannot be read.
-        TypeError: neither a path nor a picture, or an array that is not uint8 (H, W), (H, W, 3) or (H, W, 4).
-    """
-    if isinstance(content, Picture):
-        return content
-    if isinstance(content, (str, Path)):
-        return read_picture(content)
-    if isinstance(content, Image.Image):
-        return picture_from_pil(content)
-    if not isinstance(content, np.ndarray) or content.dtype != np.uint8 or 0 in content.shape:
-        raise TypeError("a picture is a path, a Pillow picture or a uint8 array (H, W, 3)")
-    if content.ndim == 2:
-        return Picture(np.repeat(content[:, :, None], 3, axis=2))
-    if content.ndim != 3 or content.shape[2] not in (3, 4):
-        raise TypeError(f"a picture array has the shape (H, W, 3), not {content.shape}")
-    return Picture(content[:, :, :3], content[:, :, 3] if content.shape[2] == 4 else None)

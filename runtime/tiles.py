@@ -18,7 +18,7 @@ from runtime.errors import UserError
 MAX_PAINT_PIXELS = 17 * 10**6
 #: Memory for painting: a picture that fits into the first is painted at once; tiles are made to fit into the second.
 ONE_PIECE_BYTES = 768 * 2**20
-TILE_BYTES = 256 * 2**20
+TILE_BYTES = 112 * 2**20
 #: Less than this is never planned with, however little memory is free: tiles would be mostly halo.
 LEAST_BYTES = 48 * 2**20
 #: The part of the free memory that painting may take.
@@ -166,12 +166,11 @@ def _piece_pixels(most_bytes: int, student: StudentInfo, free_bytes: int | None)
 
 
 def _tile_sides(height: int, width: int, pixels: int, halo: int, multiple: int) -> tuple[int, int]:
-    """Sides of tiles of about that many pixels: square, or longer where the canvas is narrower than that."""
+    """Tiles of about that many pixels, twice as wide as high: whole rows of tiles are held at a time."""
     least = min(4 * halo + multiple, math.isqrt(MAX_PAINT_PIXELS))
-    side = max(math.isqrt(pixels), least)
-    short = min(height, width, side)
-    long = max(side, side * side // short)
-    return (short, long) if height <= width else (long, short)
+    tall = min(height, max(math.isqrt(pixels // 2), least))
+    wide = min(width, max(pixels // tall, least))
+    return max(tall, min(height, pixels // wide)), wide
 
 
 def _up(size: int, multiple: int) -> int:

@@ -14,7 +14,10 @@ from runtime.errors import UserError
 
 
 class Engine(Protocol):
-    """A graph that is ready to run. `run` may be called from several threads at once."""
+    """A graph that is ready to run. `run` may be called from several threads at once.
+
+    One that was built for pictures of certain sizes says so in `content_sizes`, a tuple of `runtime.tiles.SizeRange`.
+    """
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name.
