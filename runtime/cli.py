@@ -58,7 +58,7 @@ def stylize(
         typer.Option("--output", "-o", help="Output file (.png, .jpg, .webp, .tiff), or a folder for several photos."),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="What runs the graphs: onnxruntime, openvino, tensorrt or tensorrt-rtx.")
+        str, typer.Option(help="What runs the graphs: onnxruntime, openvino, coreml, tensorrt or tensorrt-rtx.")
     ] = "onnxruntime",
     precision: Annotated[
         str, typer.Option(help="Which of the bundle's graphs run: fp32, fp16 or int8, as exported.")

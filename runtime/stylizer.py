@@ -294,13 +294,13 @@ class Stylizer:
             return self._engines[role]
 
     def _open(self, role: str) -> Engine:
-        engine, precision = self._engine_name, self._precision
-        if role != "paint" and not self.bundle.holds(role, precision, ENGINES[engine].format):
+        kind, precision = ENGINES[self._engine_name], self._precision
+        if role != "paint" and not self.bundle.holds(role, precision, kind.format):
             precision = "fp32"
-            if not self.bundle.holds(role, precision, ENGINES[engine].format):
-                return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
-        graph = self.bundle.graph(role, precision, ENGINES[engine].format, self._target)
-        return open_engine(engine, self.bundle.path(graph), self._threads, **self._engine_options)
+        if role != "paint" and (kind.only_paints or not self.bundle.holds(role, precision, kind.format)):
+            return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
+        graph = self.bundle.graph(role, precision, kind.format, self._target)
+        return open_engine(self._engine_name, self.bundle.path(graph), self._threads, **self._engine_options)
 
     def close(self) -> None:
         """Free the engines."""

@@ -57,7 +57,7 @@ def test_a_closed_engine_says_so(tiny: Path):
 def test_an_unknown_engine_suggests_the_nearest():
     with pytest.raises(UserError, match="no engine 'onxruntime': did you mean 'onnxruntime'"):
         open_engine("onxruntime", "x.onnx")
-    with pytest.raises(UserError, match="no engine 'quark': there is onnxruntime"):
+    with pytest.raises(UserError, match="no engine 'quark': there is coreml, onnxruntime"):
         open_engine("quark", "x.onnx")
 
 
