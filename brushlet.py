@@ -34,6 +34,7 @@ STAGES = {
     "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
+    "style": Stage("runtime.styles.cli", "Save styles, and show them side by side."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "devices": Stage("devices.cli", "Say what a device is."),
     "doctor": Stage("devices.doctor.cli", "Say what is installed, what is missing, and the command that mends it."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +58,11 @@ class StyleOptions:
                 name = stylizer.bundle.manifest.name
                 raise UserError(f"{name} paints in one style, which is part of it: leave --mask and the like out")
             return lambda photo: None
+        if not ways:
+            mixture = mix_named(stylizer, self.styles)
+            return lambda photo: mixture
         named = [split_weight(style, stylizer.style_names) for style in self.styles]
         codes = [stylizer.style(name) for name, _ in named]
-        if not ways:
-            weights = [1.0 if weight is None else weight for _, weight in named]
-            mixture = codes[0] if len(codes) == 1 else StyleCode.mix(codes, weights)
-            return lambda photo: mixture
         if any(weight is not None for _, weight in named):
             raise UserError(
                 "a weight mixes styles of one region: leave it out, or leave out --mask, --labels, --segment"
@@ -81,6 +80,20 @@ class StyleOptions:
     def _by_subject(self, segmenter: Segmenter, codes: list[StyleCode]) -> StyleOf:
         styles, rest = _with_rest(codes, 1, "subject and background")
         return lambda photo: Regions([segmenter.mask(photo)], styles, rest, self.feather)
+
+
+def mix_named(stylizer: Stylizer, styles: Sequence[str]) -> StyleCode:
+    """The weighted mean of styles as they are named on a command line; one without a weight counts 1.
+
+    Raises:
+        UserError: a style that is not there, or weights that make no mixture.
+    """
+    named = [split_weight(style, stylizer.style_names) for style in styles]
+    codes = [stylizer.style(name) for name, _ in named]
+    weights = [1.0 if weight is None else weight for _, weight in named]
+    return (
+        codes[0] if len(codes) == 1 else StyleCode.mix(codes, weights, " and ".join(code.name for code in codes)[:200])
+    )
 
 
 def split_weight(text: str, names: tuple[str, ...] = ()) -> tuple[str, float | None]:

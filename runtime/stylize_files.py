@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from runtime.bundle import open_bundle
+from runtime.claim import Claim
 from runtime.contents import Content, find_contents, refuse_to_overwrite
 from runtime.controls import Controls
 from runtime.errors import UserError
@@ -167,23 +168,29 @@ def _paint_file(
     if content.makes_folder:
         _make_folder(content.output.parent)
     keeps_alpha(content.output)  # raises for a name that cannot be written
+    claim = Claim(content.output)
     start = time.perf_counter()
-    if isinstance(picture, LargePicture):
-        paint_large(stylizer, style_of, picture, content.output, controls, progress)
-        return partial(_painted, content, picture, picture.alpha, time.perf_counter() - start)
-    result = stylizer.stylize(picture, style_of(picture.rgb), controls, progress)
+    try:
+        if isinstance(picture, LargePicture):
+            paint_large(stylizer, style_of, picture, content.output, controls, progress)
+            alpha = picture.alpha
+        else:
+            result = stylizer.stylize(picture, style_of(picture.rgb), controls, progress)
+            alpha = result.alpha is not None
+    except BaseException:
+        claim.release()
+        raise
     seconds = time.perf_counter() - start
 
     def write() -> Painted:
-        write_picture(content.output, result.rgb, result.alpha)
-        return _painted(content, picture, result.alpha is not None, seconds)
+        with claim:
+            if not isinstance(picture, LargePicture):
+                write_picture(content.output, result.rgb, result.alpha)
+        lost = alpha and not keeps_alpha(content.output)
+        size = picture.width, picture.height
+        return Painted(str(content.path), str(content.output), *size, round(seconds, 4), lost)
 
     return write
-
-
-def _painted(content: Content, picture: Picture | LargePicture, transparent: bool, seconds: float) -> Painted:
-    lost = transparent and not keeps_alpha(content.output)
-    return Painted(str(content.path), str(content.output), picture.width, picture.height, round(seconds, 4), lost)
 
 
 def _make_folder(folder: Path) -> None:
