@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from runtime import Stylizer, UserError, large_files, read_picture, write_picture
@@ -165,3 +167,23 @@ def test_what_neither_can_read_is_refused_by_its_header(tmp_path: Path, monkeypa
     monkeypatch.setattr(large_files, "MAX_PIXELS", 30_000)
     with pytest.raises(UserError, match="does not fit into memory .*pip install 'brushlet.large.'"):
         open_large(tmp_path / "x.png")
+
+
+@given(data=st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_files_give_a_picture_or_one_line(tmp_path: Path, data: st.DataObject):
+    suffix = data.draw(st.sampled_from(["png", "jpg", "tiff"]))
+    source = tmp_path / f"whole.{suffix}"
+    if not source.exists():
+        write_picture(source, smooth_picture(64, 0))
+    damaged = bytearray(source.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "x").write_bytes(damaged[: data.draw(st.integers(1, len(damaged)))])
+    try:
+        picture = open_large(tmp_path / "x")
+        if picture is not None and picture.height * picture.width < 10**6:
+            rows = sum(len(strip) for strip in picture.strips())
+            assert rows == picture.height and picture.reduced(32).ndim == 3
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1
