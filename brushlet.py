@@ -35,6 +35,7 @@ STAGES = {
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
     "models": Stage("runtime.models_cli", "List the students that ship, with their sizes and scores."),
+    "style": Stage("runtime.styles.cli", "Save styles, and show them side by side."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "report": Stage("benchmarks.report.cli", "Show what records hold: a page, or a table."),
     "devices": Stage("devices.cli", "Say what a device is."),
@@ -51,6 +52,7 @@ EXTRAS = {
     "tensorrt-rtx": ("tensorrt_rtx",),
     "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
+    "large": ("pyvips",),
     "bench": ("ai_edge_litert", "onnx", "scipy"),
 }
 

@@ -31,7 +31,7 @@ from devices import STOLEN_SHARE, DeviceError, Host, Load, describe_this_machine
 from runtime.bundle import MANIFEST_NAME, sha256_of
 from runtime.engines import require_engine
 from runtime.errors import UserError
-from runtime.stylizer import MAX_PAINT_PIXELS
+from runtime.tiles import MAX_PAINT_PIXELS
 
 SMALLEST_SIZE = 16
 _NOT_JUDGED = "pictures were not judged"

@@ -116,13 +116,14 @@ def find_entrants(request: Request) -> tuple[list[Entrant], list[str]]:
 
 def graphs_run(bundle: Bundle, engine: str, precision: str) -> list[Graph]:
     """The graphs that a `Stylizer` runs with that engine and precision: the painter, and what else there is."""
-    runs = ENGINES[engine].format
-    choices = ((precision, runs), ("fp32", runs), ("fp32", ENGINES[PLAIN_ENGINE].format))
+    kind = ENGINES[engine]
+    own = () if kind.only_paints else ((precision, kind.format), ("fp32", kind.format))
     graphs = []
     for role in ROLES:
+        choices = ((precision, kind.format),) if role == "paint" else (*own, ("fp32", ENGINES[PLAIN_ENGINE].format))
         held = [choice for choice in choices if bundle.holds(role, *choice)]
         if role == "paint" or held:
-            graphs.append(bundle.graph(role, *(choices[0] if role == "paint" else held[0])))
+            graphs.append(bundle.graph(role, *(held or choices)[0]))
     return graphs
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle, BundleError, Manifest, open_bundle
     from runtime.errors import UserError
     from runtime.image_files import Picture, list_pictures, read_picture, write_picture
+    from runtime.regions import Regions
     from runtime.shipped import shipped_models
     from runtime.style_code import StyleCode
     from runtime.stylizer import Stylizer
@@ -28,6 +29,7 @@ _HOMES = {
     "Manifest": "runtime.bundle",
     "Picture": "runtime.image_files",
     "StyleCode": "runtime.style_code",
+    "Regions": "runtime.regions",
     "Stylizer": "runtime.stylizer",
     "UserError": "runtime.errors",
     "list_pictures": "runtime.image_files",
@@ -42,6 +44,7 @@ __all__ = [
     "BundleError",
     "Manifest",
     "Picture",
+    "Regions",
     "StyleCode",
     "Stylizer",
     "UserError",

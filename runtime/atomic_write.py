@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from runtime.errors import UserError
@@ -30,14 +31,26 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         UserError: the folder is missing, the path is not a plain file, the disk is full, permission is denied.
             Nothing is left behind and an older file at `path` is untouched.
     """
+    with replacing(path) as temporary, open(temporary, "xb") as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give the name of a temporary file beside `path`, which takes its place if nothing is raised and else is removed.
+
+    The file is made by the caller, so that it has the permissions that the umask gives.
+
+    Raises:
+        UserError: as `write_atomically`; any OSError of the caller's becomes one.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         # A device or a pipe would be replaced by a plain file.
         if path.exists() and not path.is_file():
             raise UserError(f"cannot write {path}: it is a {'folder' if path.is_dir() else 'device'}, not a file")
-        with open(temporary, "xb") as stream:  # not mkstemp: the file keeps the permissions the umask gives
-            stream.write(data)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))

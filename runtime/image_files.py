@@ -70,6 +70,31 @@ class Picture:
         return self.resized(*fitted_size(self.height, self.width, long_side))
 
 
+PictureLike = Picture | np.ndarray | Image.Image | str | Path
+
+
+def as_picture(content: PictureLike) -> Picture:
+    """Any of the accepted forms of a picture as a `Picture`.
+
+    Raises:
+        UserError: a path that cannot be read.
+        TypeError: neither a path nor a picture, or an array that is not uint8 (H, W), (H, W, 3) or (H, W, 4).
+    """
+    if isinstance(content, Picture):
+        return content
+    if isinstance(content, (str, Path)):
+        return read_picture(content)
+    if isinstance(content, Image.Image):
+        return picture_from_pil(content)
+    if not isinstance(content, np.ndarray) or content.dtype != np.uint8 or 0 in content.shape:
+        raise TypeError("a picture is a path, a Pillow picture or a uint8 array (H, W, 3)")
+    if content.ndim == 2:
+        return Picture(np.repeat(content[:, :, None], 3, axis=2))
+    if content.ndim != 3 or content.shape[2] not in (3, 4):
+        raise TypeError(f"a picture array has the shape (H, W, 3), not {content.shape}")
+    return Picture(content[:, :, :3], content[:, :, 3] if content.shape[2] == 4 else None)
+
+
 def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS, long_side: int | None = None) -> Picture:
     """Read a picture file, upright (EXIF orientation) and in sRGB (embedded profile); of an animation, the first frame.
 
@@ -131,7 +156,7 @@ def write_picture(path: str | Path, rgb: np.ndarray, alpha: np.ndarray | None = 
             no such folder, no permission); nothing is left behind then.
     """
     path = Path(path)
-    kind = _write_format(path)
+    kind = write_format(path)
     picture = Picture(rgb, alpha)
     if alpha is not None and kind != "JPEG":
         image = Image.fromarray(np.dstack([rgb, alpha]))
@@ -157,7 +182,32 @@ def keeps_alpha(path: str | Path) -> bool:
     Raises:
         UserError: unknown suffix.
     """
-    return _write_format(Path(path)) != "JPEG"
+    return write_format(Path(path)) != "JPEG"
+
+
+def write_format(path: Path) -> str:
+    """Pillow's name of the format that a picture of that name is written in.
+
+    Raises:
+        UserError: unknown suffix.
+    """
+    kind = _WRITE_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"cannot write {path}: the name must end in .png, .jpg, .webp or .tiff")
+    return kind
+
+
+def has_pixels(path: str | Path, least: int) -> bool:
+    """Whether the header of a picture file tells of that many pixels or more; not where it is no picture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_readable_formats()) as image:
+                return image.width * image.height >= least
+    except Image.DecompressionBombError:  # more than Pillow opens: twice `Image.MAX_IMAGE_PIXELS`
+        return True
+    except Exception:  # damaged files make the decoders raise almost anything
+        return False
 
 
 def list_pictures(directory: str | Path, recursive: bool = True) -> list[Path]:
@@ -245,13 +295,6 @@ def _readable_formats() -> tuple[str, ...]:
 
 def _too_large(size: str, max_pixels: int) -> str:
     return f"it has {size} pixels, more than the {max_pixels / 1e6:.3g} million that are read: scale it down first"
-
-
-def _write_format(path: Path) -> str:
-    kind = _WRITE_FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise UserError(f"cannot write {path}: the name must end in .png, .jpg, .webp or .tiff")
-    return kind
 
 
 def _first_line(error: BaseException) -> str:

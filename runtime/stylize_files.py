@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
+from runtime.claim import Claim
+from runtime.contents import Content, find_contents, refuse_to_overwrite
+from runtime.controls import Controls
 from runtime.errors import UserError
-from runtime.image_files import keeps_alpha, read_picture, write_picture
+from runtime.image_files import Picture, keeps_alpha, read_picture, write_picture
+from runtime.large_files import LargePicture, open_large
+from runtime.overlapped import Overlapped
+from runtime.painter import Progress
+from runtime.progress_bar import ProgressBar
 from runtime.shipped import DEFAULT_MODEL
-from runtime.style_code import StyleCode
+from runtime.style_options import StyleOf, StyleOptions
+from runtime.stylize_large import paint_large
 from runtime.stylizer import Stylizer
 
 MAX_SIZE = 65536
@@ -22,19 +32,23 @@ class StylizeJob:
     """What the command line asked for; the fields are its options."""
 
     contents: list[Path]
-    style: str | None
+    style: StyleOptions
     model: str | None = None
-    strength: float = 1.0
+    controls: Controls = field(default_factory=Controls)
     size: int | None = None
     output: Path | None = None
     engine: str = "onnxruntime"
     threads: int | None = None
     precision: str = "fp32"
+    providers: tuple[str, ...] = ()
+    tile: int | None = None
+    recursive: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class Painted:
-    """One picture that was written; `seconds` is the stylizing alone, without reading and writing files."""
+    """One picture that was written; `seconds` is the stylizing, of large pictures with reading and writing files."""
 
     content: str
     output: str
@@ -44,6 +58,15 @@ class Painted:
     transparency_lost: bool
 
 
+@dataclass
+class Outcome:
+    """What became of the contents."""
+
+    painted: list[Painted] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
 def run_job(job: StylizeJob, as_json: bool = False) -> None:
     """Stylize every content and print what was written; a bad picture among several is reported and skipped.
 
@@ -51,84 +74,110 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
         UserError: an option that makes no sense, a bad model or style, or a content that could not be stylized.
     """
     _check(job)
-    outputs = plan_outputs(job.contents, job.output)
-    _refuse_to_overwrite([*job.contents, *([Path(job.style)] if job.style else [])], outputs)
-    painted: list[Painted] = []
-    failures = 0
-    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, precision=job.precision) as stylizer:
-        stylizer.require_fitting(job.style, job.strength)
-        code = stylizer.style(job.style) if job.style else None
-        for content, output in zip(job.contents, outputs, strict=True):
-            try:
-                painted.append(_paint_file(stylizer, code, content, output, job))
-            except UserError as error:
-                if len(job.contents) == 1:
-                    raise
-                failures += 1
-                print(f"skipped: {error}", file=sys.stderr)
-                continue
-            if not as_json:
-                _print_painted(painted[-1])
+    contents = find_contents(job.contents, job.output, job.recursive)
+    refuse_to_overwrite(job.style.files, contents)
+    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, **_options(job)) as stylizer:
+        stylizer.require_fitting(job.style.styles[0] if job.style.styles else None, job.controls.strength)
+        outcome = _paint_all(stylizer, job.style.resolve(stylizer), contents, job, as_json)
         name = stylizer.bundle.manifest.name
     if as_json:
-        asked = {key: getattr(job, key) for key in ("engine", "precision", "style", "strength")}
-        print(json.dumps({"model": name, **asked, "pictures": [asdict(item) for item in painted]}, indent=1))
-    if failures:
-        raise UserError(f"{failures} of {len(job.contents)} pictures could not be stylized")
-
-
-def plan_outputs(contents: list[Path], output: Path | None) -> list[Path]:
-    """Where each content's picture goes: `output`, or NAME-stylized.png in the folder `output` or in this one.
-
-    Raises:
-        UserError: `output` is no name for a picture, or two contents would be written to one file.
-    """
-    names = [f"{content.stem}-stylized.png" for content in contents]
-    if output is None:
-        outputs = [Path(name) for name in names]
-    elif len(contents) > 1 or output.is_dir():
-        if output.exists() and not output.is_dir():
-            raise UserError(f"{output} is a file: several pictures need a folder to go to")
-        outputs = [output / name for name in names]
-    else:
-        keeps_alpha(output)  # raises for a suffix that cannot be written, before any work is done
-        outputs = [output]
-    for index, path in enumerate(outputs):
-        if path in outputs[:index]:
-            twin = contents[outputs.index(path)]
-            raise UserError(f"{twin} and {contents[index]} would both be written to {path}: stylize them one by one")
-    return outputs
+        asked = {"engine": job.engine, "precision": job.precision, "styles": job.style.styles, **asdict(job.controls)}
+        result = {"pictures": [asdict(item) for item in outcome.painted]}
+        print(
+            json.dumps(
+                {"model": name, **asked, **result, "skipped": outcome.skipped, "failed": outcome.failed}, indent=1
+            )
+        )
+    elif outcome.skipped:
+        print(f"{len(outcome.skipped)} of {len(contents)} were there already (--overwrite paints them again)")
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(contents)} pictures could not be stylized")
 
 
 def _check(job: StylizeJob) -> None:
     """Refuse options that make no sense before anything is loaded."""
-    if not job.contents:
-        raise UserError("name a photo to stylize: brushlet stylize photo.jpg --style painting.jpg")
-    if not 0 <= job.strength <= 1:
-        raise UserError(f"--strength must be from 0 to 1, not {job.strength:g}")
     if job.size is not None and not 1 <= job.size <= MAX_SIZE:
         raise UserError(f"--size must be from 1 to {MAX_SIZE} pixels, not {job.size}")
     if job.threads is not None and job.threads < 1:
         raise UserError(f"--threads must be 1 or more, not {job.threads}")
+    if job.tile is not None and not 64 <= job.tile <= 4096:
+        raise UserError(f"--tile must be from 64 to 4096 pixels, not {job.tile}")
+    if job.providers and job.engine != "onnxruntime":
+        raise UserError(f"--provider is for the engine onnxruntime, not for {job.engine}")
 
 
-def _refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
-    for output in outputs:
-        for path in inputs:
-            if output.exists() and path.exists() and output.samefile(path):
-                raise UserError(f"{output} is one of the inputs and would be overwritten: choose another name with -o")
+def _options(job: StylizeJob) -> dict[str, object]:
+    providers = {"providers": job.providers} if job.providers else {}
+    return {"precision": job.precision, "tile": job.tile, **providers}
 
 
-def _paint_file(stylizer: Stylizer, code: StyleCode | None, content: Path, output: Path, job: StylizeJob) -> Painted:
-    picture = read_picture(content, long_side=job.size)
+def _paint_all(
+    stylizer: Stylizer, style_of: StyleOf, contents: list[Content], job: StylizeJob, as_json: bool
+) -> Outcome:
+    """Read ahead, paint, and write behind: one picture is painted at a time, by all threads of the engine."""
+    outcome = Outcome(skipped=[str(c.output) for c in contents if c.skips and not job.overwrite and c.output.exists()])
+    todo = [content for content in contents if str(content.output) not in outcome.skipped]
+    with ProgressBar(len(todo), shown=not as_json) as bar, Overlapped(partial(_read, size=job.size), todo) as work:
+
+        def settle(content: Content, written: Future[Painted]) -> None:
+            try:
+                painted = written.result()
+            except UserError as error:
+                if len(contents) == 1:
+                    raise
+                outcome.failed.append({"content": str(content.path), "error": str(error)})
+                bar.say(f"skipped: {error}", to_stderr=True)
+            else:
+                outcome.painted.append(painted)
+                _say_painted(painted, bar, as_json)
+            bar.advance()
+
+        work.run(partial(_paint_file, stylizer, style_of, job.controls, bar.part), settle)
+    return outcome
+
+
+def _read(content: Content, size: int | None) -> Picture | LargePicture:
+    large = open_large(content.path, size)
+    if large is None:
+        return read_picture(content.path, long_side=size)
+    return large if size is None else Picture(large.reduced(size)).scaled_down(size)
+
+
+def _paint_file(
+    stylizer: Stylizer,
+    style_of: StyleOf,
+    controls: Controls,
+    progress: Progress,
+    content: Content,
+    picture: Picture | LargePicture,
+) -> Callable[[], Painted]:
+    """Paint a picture, and return what is left to do, which is to write it."""
+    if content.makes_folder:
+        _make_folder(content.output.parent)
+    keeps_alpha(content.output)  # raises for a name that cannot be written
+    claim = Claim(content.output)
     start = time.perf_counter()
-    result = stylizer.stylize(picture, code, job.strength)
+    try:
+        if isinstance(picture, LargePicture):
+            paint_large(stylizer, style_of, picture, content.output, controls, progress)
+            alpha = picture.alpha
+        else:
+            result = stylizer.stylize(picture, style_of(picture.rgb), controls, progress)
+            alpha = result.alpha is not None
+    except BaseException:
+        claim.release()
+        raise
     seconds = time.perf_counter() - start
-    if len(job.contents) > 1:
-        _make_folder(output.parent)
-    write_picture(output, result.rgb, result.alpha)
-    lost = result.alpha is not None and not keeps_alpha(output)
-    return Painted(str(content), str(output), result.width, result.height, round(seconds, 4), lost)
+
+    def write() -> Painted:
+        with claim:
+            if not isinstance(picture, LargePicture):
+                write_picture(content.output, result.rgb, result.alpha)
+        lost = alpha and not keeps_alpha(content.output)
+        size = picture.width, picture.height
+        return Painted(str(content.path), str(content.output), *size, round(seconds, 4), lost)
+
+    return write
 
 
 def _make_folder(folder: Path) -> None:
@@ -138,7 +187,8 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
 
-def _print_painted(painted: Painted) -> None:
-    print(f"{painted.output}  {painted.width}x{painted.height}  {painted.seconds:.2f} s")
+def _say_painted(painted: Painted, bar: ProgressBar, as_json: bool) -> None:
+    if not as_json:
+        bar.say(f"{painted.output}  {painted.width}x{painted.height}  {painted.seconds:.2f} s")
     if painted.transparency_lost:
-        print(f"note: {painted.output} cannot hold transparency, the picture lies on white", file=sys.stderr)
+        bar.say(f"note: {painted.output} cannot hold transparency, the picture lies on white", to_stderr=True)

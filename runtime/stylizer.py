@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from runtime import framing
-from runtime.affine import Affine, affine_of, split_sites
+from runtime.affine import Affine
 from runtime.bundle import Bundle, BundleError, open_bundle
+from runtime.canvas import HeldRows, RowSource
+from runtime.colour_transfer import keep_luminance, match_colours
+from runtime.controls import (
+    Controls,
+    affine_per_site,
+    make_look,
+    require_strength,
+    scaled_for_stroke,
+    with_detail,
+)
 from runtime.engines import ENGINES, PLAIN_ENGINE, Engine, open_engine, require_engine
 from runtime.errors import UserError
-from runtime.image_files import Picture, picture_from_pil, read_picture
+from runtime.free_memory import free_bytes
+from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture, read_picture
+from runtime.painter import Look, Progress, Window, cut_maps, paint_strips, paint_tile
+from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
+from runtime.tiles import Tiling, plan_tiles
 
-# Bounds the memory of the painter's activations: a 16-megapixel phone photo is painted in one piece.
-MAX_PAINT_PIXELS = 17 * 10**6
 MAX_MARGIN = 512
 
-PictureLike = Picture | np.ndarray | Image.Image | str | Path
+StyleLike = StyleCode | Regions | PictureLike
+DEFAULT_CONTROLS = Controls()
 
 
 class Stylizer:
@@ -41,7 +56,8 @@ class Stylizer:
         margin: pixels added around the content before painting and cropped afterwards, so that the painter's zero
             padding stays away from the picture's border.
         margin_mode: what the margin shows: "reflect" or "edge".
-        max_pixels: contents above this are refused, because painting in one piece takes memory in proportion.
+        tile: side of the tiles that large contents are painted in, in pixels and with their halos; None chooses by the
+            memory that is free, and paints in one piece what fits.
         engine_options: passed to the engine, such as `providers` of onnxruntime.
     """
 
@@ -55,7 +71,7 @@ class Stylizer:
         target: str | None = None,
         margin: int = framing.MARGIN,
         margin_mode: str = "reflect",
-        max_pixels: int = MAX_PAINT_PIXELS,
+        tile: int | None = None,
         **engine_options: Any,
     ) -> None:
         require_engine(engine)
@@ -68,7 +84,7 @@ class Stylizer:
         self.student = bundle.manifest.student
         self._engine_name, self._threads, self._engine_options = engine, threads, engine_options
         self._precision, self._target = precision, target
-        self._margin, self._margin_mode, self._max_pixels = margin, margin_mode, max_pixels
+        self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
         self._engines: dict[str, Engine] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -89,31 +105,84 @@ class Stylizer:
         return cls(open_bundle(find_model(model)), engine, threads, **options)
 
     def __call__(
-        self, content: PictureLike, style: StyleCode | PictureLike | None = None, strength: float = 1.0
+        self,
+        content: PictureLike,
+        style: StyleLike | None = None,
+        strength: float = 1.0,
+        *,
+        exact: bool = False,
+        stroke: float = 1.0,
+        preserve_color: str = "",
+        progress: Progress | None = None,
     ) -> np.ndarray:
-        """The content in the style, uint8 (H, W, 3) of the content's size.
+        """The content in the style, uint8 (H, W, 3) of the content's size, which may be any.
 
         Args:
             content: uint8 (H, W, 3) or (H, W, 4) array, Pillow picture, `Picture` or path.
-            style: what `style` takes; None for a student with one style folded into its weights.
-            strength: 0 (the student's reconstruction of the photo) to 1.
+            style: what `style` takes, or `Regions`; None for a student with one style folded into its weights.
+            strength, exact, stroke, preserve_color: see `runtime.controls.Controls`.
+            progress: told after each tile how many are done, of how many.
 
         Raises:
-            UserError: strength outside 0..1, a content above `max_pixels`, a style where it is fixed or none where it
-                is not, or anything `style` raises.
+            UserError: a control outside its range, a style where it is fixed or none where it is not, or anything
+                `style` raises.
         """
-        return self.stylize(content, style, strength).rgb
+        return self.stylize(content, style, Controls(strength, exact, stroke, preserve_color), progress).rgb
 
     def stylize(
-        self, content: PictureLike, style: StyleCode | PictureLike | None = None, strength: float = 1.0
+        self,
+        content: PictureLike,
+        style: StyleLike | None = None,
+        controls: Controls | float = DEFAULT_CONTROLS,
+        progress: Progress | None = None,
     ) -> Picture:
-        """The same with the content's transparency carried through."""
-        _require_strength(strength)
-        self.require_fitting(style, strength)
+        """The same with the content's transparency carried through; `controls` may be the strength alone."""
+        if not isinstance(controls, Controls):
+            controls = Controls(controls)
+        self.require_fitting(style, controls.strength)
         picture = as_picture(content)
-        self._require_paintable(picture.rgb)
-        affine = [] if style is None else self.affine(picture.rgb, self.style(style), strength)
-        return Picture(self.paint(picture.rgb, affine), picture.alpha)
+        size = scaled_for_stroke((picture.height, picture.width), controls.stroke)
+        if controls.stroke < 1 and math.prod(size) > MAX_PIXELS:
+            raise UserError(
+                f"stroke {controls.stroke:g} paints {size[1]}x{size[0]} pixels: use a larger one, or --size"
+            )
+        scaled = framing.resize(picture.rgb, *size)
+        look = self.look(scaled, size, style, controls)
+        painted = self._paint_look(scaled, look, progress)
+        if size != picture.rgb.shape[:2]:
+            painted = with_detail(picture.rgb, scaled, painted)
+        return Picture(painted, picture.alpha)
+
+    def look(
+        self,
+        content: PictureLike,
+        size: tuple[int, int],
+        style: StyleLike | None,
+        controls: Controls = DEFAULT_CONTROLS,
+    ) -> Look:
+        """What all tiles of a picture are painted with.
+
+        Args:
+            content: the picture, or a smaller version of it, from which its statistics are measured.
+            size: height and width at which it will be painted.
+
+        Raises:
+            UserError: see `__call__`.
+        """
+        small = framing.thumbnail(as_picture(content).rgb, self.student.thumbnail, self.student.size_multiple)
+        resolved = self._resolved(style)
+        stats = None if resolved is None else self.measure(small)
+        look = make_look(resolved, stats, self.student.sites, size, controls)
+        if controls.preserve_color == "luminance":
+            return replace(look, colour=keep_luminance)
+        if controls.preserve_color == "histogram":
+            proof = self._paint_look(small, make_look(resolved, stats, self.student.sites, small.shape[:2], controls))
+            return replace(look, colour=match_colours(small, proof))
+        return look
+
+    def paint_strips(self, source: RowSource, look: Look, progress: Progress | None = None) -> Iterator[np.ndarray]:
+        """Paint a picture that is read row by row: strips from top to bottom, uint8 (n, W, 3) each."""
+        return self._strips(source, look, self._tiling(source.height, source.width), progress)
 
     def style(self, style: StyleCode | PictureLike) -> StyleCode:
         """The style code of a picture (array, Pillow picture or path), a saved code (.json) or a style of the bundle.
@@ -141,26 +210,64 @@ class Stylizer:
 
     def affine(self, content: PictureLike, code: StyleCode, strength: float = 1.0) -> list[Affine]:
         """Scale and shift per site, float32 (1, C, 1, 1) each, that paint this content in that style."""
-        _require_strength(strength)
-        scale, shift = affine_of(self._fitting(code).values, self.measure(content), strength)
-        return split_sites(scale, shift, [site.channels for site in self.student.sites])
+        require_strength(strength)
+        return affine_per_site(self._fitting(code), self.measure(content), strength, self.student.sites)
 
-    def paint(self, content: PictureLike, affine: list[Affine]) -> np.ndarray:
+    def paint(self, content: PictureLike, affine: Sequence[Affine]) -> np.ndarray:
         """Paint the content with one affine per site: uint8 (H, W, 3) of the content's size.
 
+        Args:
+            affine: scale and shift, (1, C, 1, 1) each, or as maps of the content with its frame.
+
         Raises:
-            UserError: a content above `max_pixels`, or a graph that does not do what its manifest says.
+            UserError: a graph that does not do what its manifest says.
         """
-        rgb = as_picture(content).rgb
-        self._require_paintable(rgb)
-        padded, inside = framing.pad(rgb, self.student.size_multiple, self._margin, self._margin_mode)
-        feeds = {"content": framing.to_tensor(padded)}
+        return self._paint_look(as_picture(content).rgb, Look(cut_maps(affine, self.student.sites, self._whole_margin)))
+
+    def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
+        tiling = self._tiling(*rgb.shape[:2])
+        if tiling.tile == tiling.canvas:
+            padded, inside = framing.pad(rgb, self.student.size_multiple, self._margin, self._margin_mode)
+            if padded.shape[:2] == tiling.canvas:  # the usual case: no larger one is asked for by the engine
+                return self._paint_whole(padded, inside, look, progress)
+        painted, row = np.empty_like(rgb), 0
+        for strip in self._strips(HeldRows(rgb), look, tiling, progress):
+            painted[row : row + len(strip)] = strip
+            row += len(strip)
+        return painted
+
+    def _paint_whole(
+        self, padded: np.ndarray, inside: tuple[slice, slice], look: Look, progress: Progress | None
+    ) -> np.ndarray:
+        window = Window(-inside[0].start, -inside[1].start, *padded.shape[:2])
+        painted = paint_tile(self._paint_piece, padded, window, look, self.student.sites)[inside]
+        if progress is not None:
+            progress(1, 1)
+        return np.ascontiguousarray(painted)
+
+    def _strips(self, source: RowSource, look: Look, tiling: Tiling, progress: Progress | None) -> Iterator[np.ndarray]:
+        margin, mode = self._whole_margin, self._margin_mode
+        return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
+
+    def _paint_piece(self, rgb: np.ndarray, affine: Sequence[Affine]) -> np.ndarray:
+        """uint8 (h, w, 3) with sides that are multiples of the student's, painted without a frame."""
+        feeds = {"content": framing.to_tensor(rgb)}
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        painted = self._run("paint", feeds, "picture", (1, 3, *padded.shape[:2]))
-        return framing.to_picture(painted[:, :, inside[0], inside[1]])
+        return framing.to_picture(self._run("paint", feeds, "picture", (1, 3, *rgb.shape[:2])))
 
-    def require_fitting(self, style: StyleCode | PictureLike | None, strength: float) -> None:
+    @property
+    def _whole_margin(self) -> int:
+        """The margin in whole multiples, so that the pixel grid keeps its phase under the strides."""
+        multiple = self.student.size_multiple
+        return -(-self._margin // multiple) * multiple
+
+    def _tiling(self, height: int, width: int) -> Tiling:
+        around = 2 * self._whole_margin
+        sizes = getattr(self.engine("paint"), "content_sizes", ())
+        return plan_tiles(height + around, width + around, self.student, free_bytes(), sizes, self._tile)
+
+    def require_fitting(self, style: StyleLike | None, strength: float) -> None:
         """Pass if a style is given where the student takes one, and none where its style is fixed.
 
         Raises:
@@ -187,13 +294,13 @@ class Stylizer:
             return self._engines[role]
 
     def _open(self, role: str) -> Engine:
-        engine, precision = self._engine_name, self._precision
-        if role != "paint" and not self.bundle.holds(role, precision, ENGINES[engine].format):
+        kind, precision = ENGINES[self._engine_name], self._precision
+        if role != "paint" and not self.bundle.holds(role, precision, kind.format):
             precision = "fp32"
-            if not self.bundle.holds(role, precision, ENGINES[engine].format):
-                return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
-        graph = self.bundle.graph(role, precision, ENGINES[engine].format, self._target)
-        return open_engine(engine, self.bundle.path(graph), self._threads, **self._engine_options)
+        if role != "paint" and (kind.only_paints or not self.bundle.holds(role, precision, kind.format)):
+            return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
+        graph = self.bundle.graph(role, precision, kind.format, self._target)
+        return open_engine(self._engine_name, self.bundle.path(graph), self._threads, **self._engine_options)
 
     def close(self) -> None:
         """Free the engines."""
@@ -210,6 +317,17 @@ class Stylizer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """The names of the bundle's styles."""
+        return tuple(style.name for style in self.bundle.manifest.styles)
+
+    def _resolved(self, style: StyleLike | None) -> StyleCode | Regions | None:
+        if not isinstance(style, Regions):
+            return None if style is None else self.style(style)
+        rest = None if style.rest is None else self.style(style.rest)
+        return replace(style, styles=[self.style(one) for one in style.styles], rest=rest)
 
     def _style_from_file(self, style: str | Path) -> StyleCode:
         path = Path(style)
@@ -234,15 +352,6 @@ class Stylizer:
             )
         return code
 
-    def _require_paintable(self, rgb: np.ndarray) -> None:
-        height, width = rgb.shape[:2]
-        if height * width > self._max_pixels:
-            side = int(max(height, width) * (self._max_pixels / (height * width)) ** 0.5) // 64 * 64
-            raise UserError(
-                f"the picture has {width}x{height} pixels, more than the {self._max_pixels / 1e6:.0f} million that are "
-                f"painted in one piece: use --size {max(side, 64)} or less"
-            )
-
     def _run_for_rows(self, role: str, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
         return self._run(role, feeds, output, (1, 2, self.student.channels))[0]
 
@@ -256,30 +365,3 @@ class Stylizer:
         if not np.isfinite(array).all():
             raise BundleError(f"the {role} graph of {name} gave numbers that are not finite")
         return array
-
-
-def as_picture(content: PictureLike) -> Picture:
-    """Any of the accepted forms of a picture as a `Picture`.
-
-    Raises:
-        UserError: a path that cannot be read.
-        TypeError: neither a path nor a picture, or an array that is not uint8 (H, W), (H, W, 3) or (H, W, 4).
-    """
-    if isinstance(content, Picture):
-        return content
-    if isinstance(content, (str, Path)):
-        return read_picture(content)
-    if isinstance(content, Image.Image):
-        return picture_from_pil(content)
-    if not isinstance(content, np.ndarray) or content.dtype != np.uint8 or 0 in content.shape:
-        raise TypeError("a picture is a path, a Pillow picture or a uint8 array (H, W, 3)")
-    if content.ndim == 2:
-        return Picture(np.repeat(content[:, :, None], 3, axis=2))
-    if content.ndim != 3 or content.shape[2] not in (3, 4):
-        raise TypeError(f"a picture array has the shape (H, W, 3), not {content.shape}")
-    return Picture(content[:, :, :3], content[:, :, 3] if content.shape[2] == 4 else None)
-
-
-def _require_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise UserError(f"strength must be from 0 to 1, not {strength:g}")

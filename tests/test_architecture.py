@@ -116,7 +116,7 @@ def test_every_module_imports_on_a_device(folder):
     ]
     code = (
         "import sys, importlib\n"
-        "for absent in ('torch', 'onnx', 'onnxruntime', 'openvino', 'tensorrt', 'av', 'skimage', 'scipy'):\n"
+        "for absent in ('torch', 'onnx', 'onnxruntime', 'openvino', 'tensorrt', 'av', 'pyvips', 'skimage', 'scipy'):\n"
         "    sys.modules[absent] = None\n"
         f"for name in {[name for name in modules if not name.endswith('.cli')]}:\n"
         "    importlib.import_module(name)"

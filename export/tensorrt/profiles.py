@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from runtime.engines.engine_file import Shape, ShapeRange
 from runtime.errors import UserError
-from runtime.stylizer import MAX_PAINT_PIXELS
+from runtime.tiles import MAX_PAINT_PIXELS
 
 #: What an engine is built for unless told otherwise: squares and landscapes up to full HD's height.
 DEFAULT_SIZES = ("256..1080",)

@@ -14,7 +14,10 @@ from runtime.errors import UserError
 
 
 class Engine(Protocol):
-    """A graph that is ready to run. `run` may be called from several threads at once."""
+    """A graph that is ready to run. `run` may be called from several threads at once.
+
+    One that was built for pictures of certain sizes says so in `content_sizes`, a tuple of `runtime.tiles.SizeRange`.
+    """
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name.
@@ -32,17 +35,20 @@ class Engine(Protocol):
 class EngineKind(NamedTuple):
     """Where an engine's class is, and the format of graphs that it runs.
 
-    The class is called as ``Class(path, threads=..., **options)``.
+    The class is called as ``Class(path, threads=..., **options)``. One that only paints leaves the style and measure
+    graphs to `PLAIN_ENGINE`.
     """
 
     module: str
     cls: str
     format: str
+    only_paints: bool = False
 
 
 ENGINES = {
     "onnxruntime": EngineKind("runtime.engines.onnxruntime_engine", "OnnxRuntimeEngine", "onnx"),
     "openvino": EngineKind("runtime.engines.openvino_engine", "OpenVinoEngine", "onnx"),
+    "coreml": EngineKind("runtime.engines.coreml_engine", "CoreMlEngine", "coreml", only_paints=True),
     "tensorrt": EngineKind("runtime.engines.tensorrt_engine", "TensorRtEngine", "tensorrt"),
     "tensorrt-rtx": EngineKind("runtime.engines.tensorrt_engine", "TensorRtEngine", "tensorrt-rtx"),
 }

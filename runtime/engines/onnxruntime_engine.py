@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,26 @@ import numpy as np
 from runtime.errors import UserError
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+#: What people call ONNX Runtime's execution providers.
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+#: The package of onnxruntime that has them; only one of these packages can be installed at a time.
+_PACKAGES = {
+    "cuda": "onnxruntime-gpu",
+    "tensorrt": "onnxruntime-gpu",
+    "qnn": "onnxruntime-qnn",
+    "openvino": "onnxruntime-openvino",
+    "directml": "onnxruntime-directml",
+}
+_log = logging.getLogger(__name__)
 _LOG_FATAL = 4  # errors reach the user as exceptions, not as log lines beside them
 
 
@@ -19,11 +42,12 @@ class OnnxRuntimeEngine:
     Args:
         path: the .onnx file.
         threads: threads inside an operator; None is one per physical core.
-        providers: execution providers in order of preference, such as ``["CUDAExecutionProvider"]``.
+        providers: execution providers in order of preference, by a name of `PROVIDERS` or by ONNX Runtime's. One that
+            this build or machine lacks is left out with one warning; what none of them runs, the CPU does.
         spinning: let idle threads spin. Off by default: several sessions that spin slow each other down many times.
 
     Raises:
-        UserError: onnxruntime is not installed, a provider is not in this build, or the graph cannot be loaded.
+        UserError: onnxruntime is not installed, there is no provider of that name, or the graph cannot be loaded.
     """
 
     def __init__(
@@ -38,11 +62,7 @@ class OnnxRuntimeEngine:
         except ImportError as error:
             raise UserError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
         self._path = path
-        available = onnxruntime.get_available_providers()
-        missing = [provider for provider in providers if provider not in available]
-        if missing:
-            # ONNX Runtime itself would fall back to the CPU with a warning.
-            raise UserError(f"this onnxruntime has no {', '.join(missing)}: it has {', '.join(available)}")
+        wanted = usable_providers(providers, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _LOG_FATAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
@@ -51,10 +71,26 @@ class OnnxRuntimeEngine:
                 raise UserError(f"threads must be 1 or more, not {threads}")
             options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=list(providers))
+            self._session = onnxruntime.InferenceSession(path, options, providers=wanted)
         except Exception as error:  # onnxruntime raises a class of its own for every status, without a common base
             raise UserError(f"onnxruntime cannot load {path}: {_first_line(error)}") from error
+        for provider in wanted:
+            if provider not in self._session.get_providers():  # its libraries or its device are missing
+                _warn_once(f"onnxruntime cannot start {provider} on this machine, and goes on without it")
         self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The execution providers at work, by ONNX Runtime's names."""
+        return tuple(self._session.get_providers())
+
+    @property
+    def inputs(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes by name; None where any size will do."""
+        return {
+            held.name: tuple(size if isinstance(size, int) else None for size in held.shape)
+            for held in self._session.get_inputs()
+        }
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name.
@@ -74,6 +110,34 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def usable_providers(names: Sequence[str], available: Sequence[str]) -> list[str]:
+    """ONNX Runtime's names of those providers that are in this build, and the CPU's last; warns of others.
+
+    Raises:
+        UserError: there is no provider of that name anywhere; the nearest one is suggested.
+    """
+    found: list[str] = []
+    for name in names:
+        provider = PROVIDERS.get(name.lower(), name)
+        if provider not in PROVIDERS.values() and provider not in available:
+            near = get_close_matches(name.lower(), PROVIDERS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(PROVIDERS)}"
+            raise UserError(f"there is no execution provider {name!r}: {hint}")
+        if provider in available:
+            found.append(provider)
+            continue
+        package = _PACKAGES.get(name.lower())
+        mend = f": pip install {package} in its place brings it" if package else ""
+        _warn_once(f"this onnxruntime has no {provider}, and goes on without it{mend}")
+    return list(dict.fromkeys([*found, *DEFAULT_PROVIDERS]))
+
+
+@lru_cache(maxsize=64)
+def _warn_once(message: str) -> None:
+    """Through logging, which prints a warning on standard error unless the application says otherwise."""
+    _log.warning("warning: %s", message)
 
 
 def require_consistent(path: Path) -> None:

@@ -20,7 +20,10 @@ import numpy as np
 from runtime.engines.cuda_memory import Cuda, GpuArray, GpuBuffer, gpu_array, on_gpu
 from runtime.engines.engine_file import EngineFacts, read_engine_file
 from runtime.errors import UserError
+from runtime.tiles import SizeRange
 
+#: The painter's input that is the picture.
+_CONTENT = "content"
 #: What to install for each module.
 _EXTRAS = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
 
@@ -60,6 +63,12 @@ class TensorRtEngine:
         except BaseException:
             self._release()
             raise
+
+    @property
+    def content_sizes(self) -> tuple[SizeRange, ...]:
+        """The heights and widths of pictures that it was built for."""
+        ranges = (profile[_CONTENT] for profile in self.facts.profiles if _CONTENT in profile)
+        return tuple(SizeRange(shapes.least[-2:], shapes.most[-2:]) for shapes in ranges)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name.

@@ -108,8 +108,11 @@ def test_json(photo: Path, tiny: Path, capsys: pytest.CaptureFixture[str]):
         "model": "tiny",
         "engine": "onnxruntime",
         "precision": "fp32",
-        "style": "warm",
+        "styles": ["warm"],
         "strength": 1.0,
+        "exact": False,
+        "stroke": 1.0,
+        "preserve_color": "",
         "pictures": [
             {
                 "content": "photo.png",
@@ -119,6 +122,8 @@ def test_json(photo: Path, tiny: Path, capsys: pytest.CaptureFixture[str]):
                 "transparency_lost": False,
             }
         ],
+        "skipped": [],
+        "failed": [],
     }
 
 
@@ -140,8 +145,8 @@ def test_models_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     [
         ("name a photo", []),
         ("name a style", ["photo.png"]),
-        ("--strength must be from 0 to 1, not 1.5", ["photo.png", "--style", "warm", "--strength", 1.5]),
-        ("--strength must be", ["photo.png", "--style", "warm", "--strength", "nan"]),
+        ("strength must be from 0 to 1, not 1.5", ["photo.png", "--style", "warm", "--strength", 1.5]),
+        ("strength must be", ["photo.png", "--style", "warm", "--strength", "nan"]),
         ("--size must be", ["photo.png", "--style", "warm", "--size", 0]),
         ("--size must be", ["photo.png", "--style", "warm", "--size", 10**9]),
         ("--threads must be", ["photo.png", "--style", "warm", "--threads", 0]),

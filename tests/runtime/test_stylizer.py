@@ -157,12 +157,15 @@ def test_a_margin_changes_nothing_where_the_painter_is_local(tiny: Path, stylize
     assert (out[: inside[0], : inside[1]] == stylizer(content, "warm")[: inside[0], : inside[1]]).all()
 
 
-def test_large_pictures_are_refused_with_the_size_that_works(tiny: Path):
-    with Stylizer.load(tiny, max_pixels=10_000) as small:
-        assert small(noise(100, 100), "warm").shape == (100, 100, 3)
-        with pytest.raises(UserError, match="1000x500 pixels, more than .*: use --size 128 or less"):
-            small(noise(500, 1000), "warm")
-        small(Picture(noise(500, 1000)).scaled_down(128), "warm")
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([24, 32, 52]), st.sampled_from([0, 16]))
+@settings(max_examples=40)
+def test_tiles_meet_without_seams_at_any_size(tiny: Path, height: int, width: int, tile: int, margin: int):
+    content, told = noise(height, width), []
+    with Stylizer.load(tiny, threads=1, margin=margin) as whole, Stylizer.load(tiny, tile=tile, margin=margin) as tiled:
+        out = tiled(content, "warm", progress=lambda done, count: told.append((done, count)))
+        assert (out == whole(content, "warm")).all()
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
+    assert len(told) > 1 or max(height, width) + 2 * margin <= tile
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])

@@ -57,7 +57,7 @@ def test_a_closed_engine_says_so(tiny: Path):
 def test_an_unknown_engine_suggests_the_nearest():
     with pytest.raises(UserError, match="no engine 'onxruntime': did you mean 'onnxruntime'"):
         open_engine("onxruntime", "x.onnx")
-    with pytest.raises(UserError, match="no engine 'quark': there is onnxruntime"):
+    with pytest.raises(UserError, match="no engine 'quark': there is coreml, onnxruntime"):
         open_engine("quark", "x.onnx")
 
 
@@ -67,9 +67,31 @@ def test_a_missing_onnxruntime_says_how_to_install_it(tiny: Path, monkeypatch: p
         open_engine("onnxruntime", tiny / "measure.onnx")
 
 
-def test_a_provider_that_this_build_lacks_is_not_replaced_silently(tiny: Path):
-    with pytest.raises(UserError, match="has no WarpProvider: it has .*CPUExecutionProvider"):
-        open_engine("onnxruntime", tiny / "measure.onnx", providers=["WarpProvider", "CPUExecutionProvider"])
+def test_a_provider_that_this_build_lacks_is_left_out_with_one_warning(tiny: Path, caplog: pytest.LogCaptureFixture):
+    for _ in range(2):
+        engine = open_engine("onnxruntime", tiny / "measure.onnx", providers=["qnn", "cpu"])
+        assert engine.providers == ("CPUExecutionProvider",)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1
+    assert "has no QNNExecutionProvider, and goes on without it: pip install onnxruntime-qnn" in warnings[0]
+    with pytest.raises(UserError, match="no execution provider 'xnpack': did you mean 'xnnpack'"):
+        open_engine("onnxruntime", tiny / "measure.onnx", providers=["xnpack"])
+
+
+def test_a_provider_that_cannot_start_is_left_out_too(tiny: Path, caplog: pytest.LogCaptureFixture, monkeypatch):
+    """What a machine without the GPU, or without its libraries, says: the build has it, the session does not."""
+    import onnxruntime
+
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, options, providers: real(path, options, providers=providers[1:])
+    )
+    engine = open_engine("onnxruntime", tiny / "measure.onnx", providers=["cuda"])
+    assert engine.providers == ("CPUExecutionProvider",)
+    assert "cannot start CUDAExecutionProvider on this machine" in caplog.text
 
 
 def test_threads_below_1(tiny: Path):

@@ -14,9 +14,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from runtime.bundle import open_bundle, sha256_of
 from runtime.engines.engine_file import EngineFacts, ShapeRange, seal
 from runtime.engines.tensorrt_engine import TensorRtEngine
 from runtime.errors import UserError
+from runtime.stylizer import Stylizer
+from runtime.tiles import SizeRange
 from tests.runtime.engines.fake_cuda import FakeCuda
 from tests.runtime.engines.fake_tensorrt import MAGIC, VERSIONS, install
 from tests.tiny_bundle import make_tiny_bundle, tiny_paint
@@ -342,3 +345,22 @@ def test_the_real_cuda_bindings_say_that_there_is_no_gpu():
 def test_bad_threads(tmp_path: Path, one_trt: ModuleType, onnx: bytes):
     with pytest.raises(UserError, match="threads must be 1 or more"):
         TensorRtEngine(write(tmp_path, facts_for(one_trt), onnx), threads=0)
+
+
+def test_it_says_for_which_pictures_it_was_built(tmp_path: Path, one_trt: ModuleType, onnx: bytes):
+    engine = TensorRtEngine(write(tmp_path, facts_for(one_trt), onnx))
+    assert engine.content_sizes == tuple(SizeRange((least, least), (most, most)) for least, most in SIZES)
+    engine.close()
+
+
+def test_a_picture_of_any_size_gets_tiles_that_fit_a_profile(tmp_path: Path, one_trt: ModuleType, onnx: bytes):
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    manifest = open_bundle(bundle).manifest
+    painter = next(graph for graph in manifest.graphs if graph.role == "paint")
+    file = write(bundle, facts_for(one_trt), onnx)
+    entry = replace(painter, format="tensorrt", file=file.name, sha256=sha256_of(file), bytes=file.stat().st_size)
+    replace(manifest, graphs=(*manifest.graphs, entry)).write(bundle)
+    with Stylizer.load(bundle) as plain, Stylizer.load(bundle, engine="tensorrt") as built:
+        for size in ((5, 7), (33, 21), (150, 100)):
+            content = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+            assert (built(content, "warm") == plain(content, "warm")).all()

@@ -1,0 +1,124 @@
+"""A picture is painted tile by tile; one that fits is one tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime.affine import Affine
+from runtime.bundle import Site
+from runtime.canvas import Canvas, RowSource
+from runtime.tiles import Span, Tiling
+
+#: uint8 (h, w, 3) and an affine per site -> uint8 (h, w, 3); sides are multiples of the student's.
+PaintPiece = Callable[[np.ndarray, Sequence[Affine]], np.ndarray]
+#: Told after each tile: how many are done, of how many.
+Progress = Callable[[int, int], None]
+
+
+class Window(NamedTuple):
+    """A part of the picture with its frame, in the picture's pixels: the frame lies below 0 and above its size."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one picture is painted with, the same for all its tiles.
+
+    Attributes:
+        affine: scale and shift per site, (1, C, 1, 1) or as maps of the window.
+        given_back: how much of what the student loses of the photo is put back, 0 to 1: a number or (h, w, 1);
+            None paints no second time to find that out.
+        colour: content and painted tile, uint8 (h, w, 3) each -> painted tile with its final colours.
+    """
+
+    affine: Callable[[Window], Sequence[Affine]]
+    given_back: Callable[[Window], float | np.ndarray] | None = None
+    colour: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+
+def paint_strips(
+    paint: PaintPiece,
+    source: RowSource,
+    look: Look,
+    tiling: Tiling,
+    margin: int,
+    mode: str,
+    sites: Sequence[Site],
+    progress: Progress | None = None,
+) -> Iterator[np.ndarray]:
+    """The painted picture in strips from top to bottom, uint8 (n, W, 3) each; as many rows as the source has.
+
+    Args:
+        margin, mode: of the frame around the picture, see `runtime.canvas`; a multiple of the student's size multiple.
+    """
+    canvas = Canvas(source, tiling.canvas, margin, mode)
+    count = len(tiling.rows) * len(tiling.columns)
+    for index, rows in enumerate(tiling.rows):
+        top, bottom = _inside(rows, margin, source.height)
+        strip = canvas.strip(rows.start, rows.stop)
+        painted = np.empty((bottom - top, source.width, 3), np.uint8)
+        for number, columns in enumerate(tiling.columns):
+            left, right = _inside(columns, margin, source.width)
+            tile = strip[:, columns.start : columns.stop]
+            window = Window(rows.start - margin, columns.start - margin, *tile.shape[:2])
+            done = paint_tile(paint, tile, window, look, sites)
+            painted[:, left:right] = done[
+                top - window.top : bottom - window.top, left - window.left : right - window.left
+            ]
+            if progress is not None:
+                progress(index * len(tiling.columns) + number + 1, count)
+        if bottom > top:
+            yield painted
+
+
+def neutral(sites: Sequence[Site]) -> list[Affine]:
+    """The affine of strength 0: every feature stays as it is."""
+    return [
+        (np.ones((1, site.channels, 1, 1), np.float32), np.zeros((1, site.channels, 1, 1), np.float32))
+        for site in sites
+    ]
+
+
+def cut_maps(affine: Sequence[Affine], sites: Sequence[Site], margin: int) -> Callable[[Window], Sequence[Affine]]:
+    """The affine of a window, where scale and shift may be maps of the whole canvas."""
+    if all(array.shape[2:] == (1, 1) for pair in affine for array in pair):
+        return lambda window: affine
+
+    def of_window(window: Window) -> list[Affine]:
+        found = []
+        for (scale, shift), site in zip(affine, sites, strict=True):
+            top, left = (window.top + margin) // site.stride, (window.left + margin) // site.stride
+            rows = slice(top, top + -(-window.height // site.stride))
+            columns = slice(left, left + -(-window.width // site.stride))
+            found.append((_cut(scale, rows, columns), _cut(shift, rows, columns)))
+        return found
+
+    return of_window
+
+
+def _cut(array: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    return array if array.shape[2:] == (1, 1) else np.ascontiguousarray(array[:, :, rows, columns])
+
+
+def _inside(span: Span, margin: int, length: int) -> tuple[int, int]:
+    """What is kept of a tile, in the picture's pixels, without the frame."""
+    return min(max(span.keep_from - margin, 0), length), min(max(span.keep_to - margin, 0), length)
+
+
+def paint_tile(paint: PaintPiece, tile: np.ndarray, window: Window, look: Look, sites: Sequence[Site]) -> np.ndarray:
+    """One tile in its final colours, uint8 (h, w, 3)."""
+    painted = paint(tile, look.affine(window))
+    if look.given_back is not None:
+        share = look.given_back(window)
+        if np.any(share):
+            lost = tile.astype(np.float32) - paint(tile, neutral(sites))
+            painted = np.clip(np.rint(painted + share * lost), 0, 255).astype(np.uint8)
+    return painted if look.colour is None else look.colour(tile, painted)
