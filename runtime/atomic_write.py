@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from runtime.errors import UserError
@@ -30,14 +31,26 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         UserError: the folder is missing, the path is not a plain file, the disk is full, permission is denied.
             Nothing is left behind and an older file at `path` is untouched.
     """
+    with file_in_the_making(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def file_in_the_making(path: str | Path) -> Iterator[Path]:
+    """An empty temporary file beside `path`, for what is written piece by piece; it becomes `path` at the end.
+
+    Raises:
+        UserError: as `write_atomically`; an OSError of the body counts as one of the file. Whatever the body raises,
+            nothing is left behind and an older file at `path` is untouched.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         # A device or a pipe would be replaced by a plain file.
         if path.exists() and not path.is_file():
             raise UserError(f"cannot write {path}: it is a {'folder' if path.is_dir() else 'device'}, not a file")
-        with open(temporary, "xb") as stream:  # not mkstemp: the file keeps the permissions the umask gives
-            stream.write(data)
+        open(temporary, "xb").close()  # not mkstemp: the file keeps the permissions the umask gives
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from runtime.bundle import open_bundle
@@ -14,6 +14,8 @@ from runtime.image_files import keeps_alpha, read_picture, write_picture
 from runtime.shipped import DEFAULT_MODEL, SHIPPED, shipped_models
 from runtime.style_code import StyleCode
 from runtime.stylizer import Stylizer
+from runtime.video.options import VideoOptions
+from runtime.video.recognise import is_video
 
 MAX_SIZE = 65536
 
@@ -31,6 +33,7 @@ class StylizeJob:
     engine: str = "onnxruntime"
     threads: int | None = None
     precision: str = "fp32"
+    video: VideoOptions = field(default_factory=VideoOptions)
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,13 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
     Raises:
         UserError: an option that makes no sense, a bad model or style, or a content that could not be stylized.
     """
-    _check(job)
+    check_job(job)
+    if any(is_video(content) for content in job.contents):
+        from runtime.video.video_job import run_video_job
+
+        return run_video_job(job, as_json)
     outputs = plan_outputs(job.contents, job.output)
-    _refuse_to_overwrite([*job.contents, *([Path(job.style)] if job.style else [])], outputs)
+    refuse_to_overwrite([*job.contents, *([Path(job.style)] if job.style else [])], outputs)
     painted: list[Painted] = []
     failures = 0
     with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, precision=job.precision) as stylizer:
@@ -113,7 +120,7 @@ def print_models(as_json: bool = False) -> None:
             print(f"{manifest.name}: styles {', '.join(style.name for style in manifest.styles) or 'none'}")
 
 
-def _check(job: StylizeJob) -> None:
+def check_job(job: StylizeJob) -> None:
     """Refuse options that make no sense before anything is loaded."""
     if not job.contents:
         raise UserError("name a photo to stylize: brushlet stylize photo.jpg --style painting.jpg")
@@ -125,7 +132,8 @@ def _check(job: StylizeJob) -> None:
         raise UserError(f"--threads must be 1 or more, not {job.threads}")
 
 
-def _refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
+def refuse_to_overwrite(inputs: list[Path], outputs: list[Path]) -> None:
+    """Raise a UserError if an output is one of the inputs."""
     for output in outputs:
         for path in inputs:
             if output.exists() and path.exists() and output.samefile(path):
@@ -138,13 +146,14 @@ def _paint_file(stylizer: Stylizer, code: StyleCode | None, content: Path, outpu
     result = stylizer.stylize(picture, code, job.strength)
     seconds = time.perf_counter() - start
     if len(job.contents) > 1:
-        _make_folder(output.parent)
+        make_folder(output.parent)
     write_picture(output, result.rgb, result.alpha)
     lost = result.alpha is not None and not keeps_alpha(output)
     return Painted(str(content), str(output), result.width, result.height, round(seconds, 4), lost)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is missing; a UserError says why it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

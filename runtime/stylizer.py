@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,11 @@ from runtime.errors import UserError
 from runtime.image_files import Picture, picture_from_pil, read_picture
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
+
+if TYPE_CHECKING:
+    from runtime.video.frame_stylizer import FrameStylizer
+    from runtime.video.steadiness import Steadiness
+    from runtime.video.stylize_video import VideoSummary
 
 # Bounds the memory of the painter's activations: a 16-megapixel phone photo is painted in one piece.
 MAX_PAINT_PIXELS = 17 * 10**6
@@ -159,6 +164,45 @@ class Stylizer:
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
         painted = self._run("paint", feeds, "picture", (1, 3, *padded.shape[:2]))
         return framing.to_picture(painted[:, :, inside[0], inside[1]])
+
+    def frames(
+        self,
+        style: StyleCode | PictureLike | None = None,
+        strength: float = 1.0,
+        steadiness: Steadiness | None = None,
+    ) -> FrameStylizer:
+        """A painter of frames in order, steady from one to the next: for cameras and whatever gives numpy arrays.
+
+        Args:
+            style: what `style` takes; None for a student with one style folded into its weights.
+            strength: as in calling the stylizer.
+            steadiness: how much frames lean on those before; `runtime.video.steadiness.Steadiness()` by default.
+
+        Raises:
+            UserError: as in calling the stylizer.
+        """
+        from runtime.video.frame_stylizer import FrameStylizer
+
+        self.require_fitting(style, strength)
+        return FrameStylizer(self, None if style is None else self.style(style), strength, steadiness)
+
+    def video(
+        self,
+        content: str | Path,
+        style: StyleCode | PictureLike | None,
+        output: str | Path,
+        strength: float = 1.0,
+        **options: Any,
+    ) -> VideoSummary:
+        """Paint a video file into another; `options` are those of `runtime.video.stylize_video.stylize_video`.
+
+        Raises:
+            UserError: PyAV is not installed, or what `stylize_video` and calling the stylizer raise.
+        """
+        from runtime.video.stylize_video import stylize_video
+
+        self.require_fitting(style, strength)
+        return stylize_video(self, content, None if style is None else self.style(style), output, strength, **options)
 
     def require_fitting(self, style: StyleCode | PictureLike | None, strength: float) -> None:
         """Pass if a style is given where the student takes one, and none where its style is fixed.
