@@ -54,6 +54,10 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
     Raises:
         UserError: an option that makes no sense, a bad model or style, or a content that could not be stylized.
     """
+    if job.video.camera is not None or job.video.mjpeg is not None:
+        from runtime.video.camera_job import run_camera_job
+
+        return run_camera_job(job, as_json)
     check_job(job)
     if any(is_video(content) for content in job.contents):
         from runtime.video.video_job import run_video_job

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from runtime import framing
 from runtime.affine import Affine, affine_of, split_sites
 from runtime.errors import UserError
 from runtime.style_code import StyleCode
 from runtime.video.scene_cuts import SceneCuts
 from runtime.video.steadiness import Steadiness
+from runtime.video.steady_exposure import SteadyExposure
 from runtime.video.steady_pixels import SteadyPixels
 from runtime.video.steady_statistics import SteadyStatistics
 
@@ -56,6 +58,7 @@ class FrameStylizer:
             raise UserError(f"strength must be from 0 to 1, not {strength:g}")
         self._stylizer, self._style, self._strength = stylizer, style, strength
         steadiness = steadiness or Steadiness()
+        self._exposure = SteadyExposure(steadiness.statistics)
         self._statistics = SteadyStatistics(steadiness)
         self._pixels = SteadyPixels(steadiness.blend) if steadiness.blend else None
         self._channels = [site.channels for site in stylizer.student.sites]
@@ -72,6 +75,7 @@ class FrameStylizer:
         self._forget_scene()
 
     def _forget_scene(self) -> None:
+        self._exposure.reset()
         self._statistics.reset()
         if self._pixels is not None:
             self._pixels.reset()
@@ -116,19 +120,28 @@ class FrameStylizer:
 
     def _paint(self, frame: np.ndarray, seconds: float) -> np.ndarray:
         small = _scaled_down(frame, _BLEND_SIDE)
-        if self._scenes.is_cut(_scaled_down(small, _CUT_SIDE)) or seconds < self._seconds:
+        smaller = _scaled_down(small, _CUT_SIDE)
+        if self._scenes.is_cut(smaller) or seconds < self._seconds:
             self._forget_scene()
             self.cuts += 1
         self._seconds = seconds
-        painted = self._stylizer.paint(frame, self._affine(frame, seconds))
+        painted = self._stylizer.paint(frame, self._affine(frame, smaller, seconds))
         return painted if self._pixels is None else self._pixels.blend(painted, small, seconds)
 
-    def _affine(self, frame: np.ndarray, seconds: float) -> list[Affine]:
+    def _affine(self, frame: np.ndarray, smaller: np.ndarray, seconds: float) -> list[Affine]:
         if self._style is None:
             return []
         code = self._style(seconds) if callable(self._style) else self._style
-        stats = self._statistics.at(seconds, lambda: self._stylizer.measure(frame))
+        gain = self._exposure.gain(smaller, seconds)
+        stats = self._statistics.at(seconds, lambda lit: self._measure(frame, lit), gain)
         return split_sites(*affine_of(code.values, stats, self._strength), self._channels)
+
+    def _measure(self, frame: np.ndarray, gain: np.ndarray | None) -> np.ndarray:
+        student = self._stylizer.student
+        thumbnail = framing.thumbnail(frame, student.thumbnail, student.size_multiple)
+        if gain is not None:
+            thumbnail = np.minimum(thumbnail * gain + 0.5, 255).astype(np.uint8)
+        return self._stylizer.measure(thumbnail)
 
 
 def _scaled_down(frame: np.ndarray, side: int) -> np.ndarray:

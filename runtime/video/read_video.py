@@ -1,4 +1,4 @@
-"""Read a video file: upright RGB frames with their times, and the packets of the tracks that go along, in file order."""
+"""Read a video file: upright RGB frames with their times, and the packets of other tracks, in file order."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def _open(path: Path, hardware: bool) -> Any:
     except PermissionError as error:
         raise UserError(f"cannot read {path}: permission denied") from error
     except (av.FFmpegError, ValueError, UnicodeError) as error:
-        raise UserError(f"{path} is not a video that can be read, or it is damaged: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a video that can be read, or it is damaged: {_reason(error)}") from error
 
 
 def _seconds(clock: str) -> float | None:
@@ -242,6 +242,6 @@ def _seconds(clock: str) -> float | None:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def _first_line(error: BaseException) -> str:
-    text = (str(error).splitlines() or [type(error).__name__])[0]
-    return text.split("'")[0].rstrip(": ")[:200]
+def _reason(error: BaseException) -> str:
+    """What ffmpeg says, without its number before and the file's name behind."""
+    return (getattr(error, "strerror", None) or str(error).splitlines()[0])[:200].lower()

@@ -12,7 +12,11 @@ from PIL import Image
 
 from runtime.video.steadiness import retention
 
-_STILL = 4.0  # levels (of 255) of change of a scaled-down pixel by which the weight has fallen to 1/e
+# In levels of 255, of scaled-down pixels.
+_STILL = 1.5  # beyond the noise, the change by which the weight has fallen to 1/e
+_CALM = 0.1  # the part of a picture that is taken to rest, and to show what noise alone changes
+_NOISE_FACTOR = 1.6
+_MOST_NOISE = 2.5  # no sensor is worse; where all of the picture moves, this much counts as noise at most
 
 
 class SteadyPixels:
@@ -58,10 +62,16 @@ class SteadyPixels:
 
 
 def _stillness(now: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """1 where nothing changed, towards 0 where something did, float32 (h, w)."""
-    change = np.abs(now - reference).max(axis=2)
+    """1 where no more changed than the noise explains, towards 0 where something moved, float32 (h, w)."""
+    change = _of_neighbours(np.add, np.abs(now - reference).mean(axis=2)) / 9
+    noise = min(float(np.quantile(change, _CALM)), _MOST_NOISE)
+    moved = np.maximum(change - _NOISE_FACTOR * noise, 0)
     # A pixel is as restless as its neighbours: a painter looks further than one of these pixels.
-    padded = np.pad(change, 1, mode="edge")
-    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    change = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
-    return np.exp(-np.square(change / _STILL))
+    return np.exp(-np.square(_of_neighbours(np.maximum, moved) / _STILL))
+
+
+def _of_neighbours(operation: np.ufunc, plane: np.ndarray) -> np.ndarray:
+    """The operation over every pixel's 3x3 neighbourhood."""
+    padded = np.pad(plane, 1, mode="edge")
+    rows = operation(operation(padded[:-2], padded[1:-1]), padded[2:])
+    return operation(operation(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
