@@ -1,7 +1,8 @@
 """Between a video's YUV and the painter's RGB, without a shift of colour.
 
-The matrix and the range that a video declares are used both ways and declared again, so what the painter leaves alone
-comes back as it was. Where a video declares no matrix, players assume one by its height, and so does this.
+The matrix that a video declares is used both ways and declared again, so what the painter leaves alone comes back as
+it was. Where a video declares no matrix, players assume one by its height, and so does this. Full range is read as such
+but limited range is written: on its way to full range swscale rounds colours down by nearly a level on average.
 """
 
 from __future__ import annotations
@@ -25,13 +26,12 @@ _EXACT = 2 | 0x40000 | 0x2000
 class Colours:
     """How a video stores colours; the numbers are those of libavutil/pixfmt.h.
 
-    `matrix` is what is computed with, `colorspace` and `color_range` what is declared, which may be "unspecified".
+    `matrix` is what is computed with, `colorspace` what is declared, which may be "unspecified".
     """
 
     matrix: int
     full_range: bool
     colorspace: int
-    color_range: int
     primaries: int
     transfer: int
 
@@ -39,13 +39,14 @@ class Colours:
 def colours_of(frame: Any, context: Any) -> Colours:
     """What an `av.VideoFrame` and the decoder's context declare, and what is assumed where they don't."""
     assumed = _BT709 if frame.height > _SD_HEIGHT else _SMPTE170M
-    declared, levels = int(frame.colorspace), int(frame.color_range)
-    full = levels == _FULL or frame.format.name.startswith(("yuvj", "rgb", "bgr", "gbr", "gray", "pal8"))
+    declared = int(frame.colorspace)
+    full = int(frame.color_range) == _FULL or frame.format.name.startswith(
+        ("yuvj", "rgb", "bgr", "gbr", "gray", "pal8")
+    )
     return Colours(
         matrix=_MATRICES.get(declared, assumed),
         full_range=full,
         colorspace=declared if declared in _MATRICES else _UNSPECIFIED,
-        color_range=_FULL if full else levels,
         primaries=int(context.color_primaries),
         transfer=int(context.color_trc),
     )
@@ -65,18 +66,22 @@ def to_rgb(frame: Any, colours: Colours, width: int, height: int) -> np.ndarray:
     ).to_ndarray()
 
 
+def range_of(pixel_format: str) -> int:
+    """AVCOL_RANGE_* of what `from_rgb` makes: limited, but for formats that are full by definition."""
+    return _FULL if pixel_format.startswith("yuvj") else _LIMITED
+
+
 def from_rgb(rgb: np.ndarray, colours: Colours, pixel_format: str) -> Any:
     """An `av.VideoFrame` in the encoder's pixel format, declared as `colours`."""
     import av
 
-    full = colours.full_range
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
         format=pixel_format,
         src_colorspace=colours.matrix,
         dst_colorspace=colours.matrix,
         src_color_range=_FULL,
-        dst_color_range=_FULL if full else _LIMITED,
+        dst_color_range=range_of(pixel_format),
         interpolation=_EXACT,
     )
-    frame.colorspace, frame.color_range = colours.colorspace, colours.color_range
+    frame.colorspace, frame.color_range = colours.colorspace, range_of(pixel_format)
     return frame

@@ -133,9 +133,10 @@ class VideoReader:
         pictures = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not pictures:
             raise UserError(f"{self.path} has no video track: there is nothing to paint")
-        video = max(pictures, key=lambda stream: (stream.width or 0) * (stream.height or 0))
-        if video.codec_context is None:
+        decoded = [stream for stream in pictures if stream.codec_context is not None]
+        if not decoded:
             raise UserError(f"there is no decoder for the video track of {self.path}")
+        video = max(decoded, key=lambda stream: (stream.width or 0) * (stream.height or 0))
         self._require_size(video.width, video.height)
         return video
 

@@ -13,7 +13,7 @@ import numpy as np
 from runtime.errors import UserError
 from runtime.video.encoders import FrameFormat, choose_encoder, configure, container_for
 from runtime.video.other_tracks import OtherTrack, add_track
-from runtime.video.pixels import from_rgb
+from runtime.video.pixels import from_rgb, range_of
 from runtime.video.read_video import Frame, VideoReader
 
 
@@ -49,9 +49,10 @@ class VideoWriter:
         with self._refusals_told():
             self._container = av.open(f"file:{path.absolute()}", "w", format=container)
         try:
-            self._container.metadata.update(_kept(original.metadata))
-            self._stream = self._add_video()
-            self._tracks = {track.index: self._add_track(track) for track in original.tracks}
+            with self._refusals_told():
+                self._container.metadata.update(_kept(original.metadata))
+                self._stream = self._add_video()
+                self._tracks = {track.index: self._add_track(track) for track in original.tracks}
         except BaseException:
             self.close()
             raise
@@ -80,8 +81,7 @@ class VideoWriter:
         pts = frame.pts if self._last_pts is None else max(frame.pts, self._last_pts + 1)
         self._last_pts = pts
         picture.pts, picture.time_base = pts, self._original.time_base
-        with suppress(AttributeError):  # read-only before PyAV 16
-            picture.duration = frame.duration
+        picture.duration = frame.duration
         with self._refusals_told():
             self._container.mux(self._stream.encode(picture))
 
@@ -142,7 +142,7 @@ class VideoWriter:
         configure(context, self.encoder, self._format)
         context.sample_aspect_ratio = original.sample_aspect_ratio
         colours = original.colours
-        context.colorspace, context.color_range = colours.colorspace, colours.color_range
+        context.colorspace, context.color_range = colours.colorspace, range_of(self.encoder.pixel_format)
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
         if original.bits > 8:
             self.notes.append(f"{original.bits}-bit video is painted and written with 8 bits")
