@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def stylize(
     contents: Annotated[
-        list[Path] | None, typer.Argument(metavar="PHOTO...", help="The pictures to stylize, or folders of them.")
+        list[Path] | None, typer.Argument(metavar="PHOTO...", help="Pictures, folders of them, or videos.")
     ] = None,
     style: Annotated[
         list[str] | None,
@@ -55,7 +55,11 @@ def stylize(
     size: Annotated[int | None, typer.Option(help="Scale the photo down to this long side, in pixels.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Output file (.png, .jpg, .webp, .tiff), or a folder for several photos."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Output file (.png, .jpg, .webp, .tiff; .mp4, .mov, .mkv, .webm), or a folder for several.",
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="What runs the graphs: onnxruntime, openvino, coreml, tensorrt or tensorrt-rtx.")
@@ -78,10 +82,29 @@ def stylize(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Paint those of a folder again whose painting is there.")
     ] = False,
+    codec: Annotated[
+        str, typer.Option(help="Videos: what encodes: auto, hardware, or an encoder of ffmpeg such as libx265.")
+    ] = "auto",
+    style_to: Annotated[
+        str | None, typer.Option(help="Videos: the style at the end; --style turns into it evenly.")
+    ] = None,
+    steady: Annotated[
+        float,
+        typer.Option(help="Videos: smooth the statistics over about this many seconds; 0 takes each frame's own."),
+    ] = 0.5,
+    blend: Annotated[
+        float, typer.Option(help="Videos: blend with earlier pictures where nothing moves, over seconds; 0 doesn't.")
+    ] = 0.1,
+    camera: Annotated[
+        str | None, typer.Option(help="Paint a camera's pictures live: its number, device, or a video that plays one.")
+    ] = None,
+    mjpeg: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Show the camera at http://127.0.0.1:PORT instead of a window.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON record instead of text.")] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the students that ship, and stop.")] = False,
 ) -> None:
-    """Paint photos in a style.
+    """Paint photos, videos or a camera's pictures in a style.
 
     Example: brushlet stylize photo.jpg --style painting.jpg -o out.png
 
@@ -90,10 +113,15 @@ def stylize(
     Example: brushlet stylize photo.jpg --mask sky.png --style sunflowers --style painting.jpg --exact
 
     Example: brushlet stylize holiday/ --recursive --style painting.jpg -o painted/
+
+    Example: brushlet stylize clip.mp4 --style painting.jpg -o out.mp4
+
+    Example: brushlet stylize --camera 0 --style painting.jpg --mjpeg 8080
     """
     from runtime.controls import Controls
     from runtime.style_options import StyleOptions
     from runtime.stylize_files import StylizeJob, run_job
+    from runtime.video.options import VideoOptions
 
     if list_models:
         from runtime.shipped_table import print_models
@@ -114,5 +142,6 @@ def stylize(
         tile=tile,
         recursive=recursive,
         overwrite=overwrite,
+        video=VideoOptions(codec, style_to, steady, blend, camera, mjpeg),
     )
     run_job(job, as_json)

@@ -23,6 +23,8 @@ from runtime.shipped import DEFAULT_MODEL
 from runtime.style_options import StyleOf, StyleOptions
 from runtime.stylize_large import paint_large
 from runtime.stylizer import Stylizer
+from runtime.video.options import VideoOptions
+from runtime.video.recognise import is_video
 
 MAX_SIZE = 65536
 
@@ -44,6 +46,7 @@ class StylizeJob:
     tile: int | None = None
     recursive: bool = False
     overwrite: bool = False
+    video: VideoOptions = field(default_factory=VideoOptions)
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,18 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
     Raises:
         UserError: an option that makes no sense, a bad model or style, or a content that could not be stylized.
     """
-    _check(job)
+    if job.video.camera is not None or job.video.mjpeg is not None:
+        from runtime.video.camera_job import run_camera_job
+
+        return run_camera_job(job, as_json)
+    check_job(job)
+    if any(is_video(content) for content in job.contents):
+        from runtime.video.video_job import run_video_job
+
+        return run_video_job(job, as_json)
     contents = find_contents(job.contents, job.output, job.recursive)
     refuse_to_overwrite(job.style.files, contents)
-    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, **_options(job)) as stylizer:
+    with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, **stylizer_options(job)) as stylizer:
         stylizer.require_fitting(job.style.styles[0] if job.style.styles else None, job.controls.strength)
         outcome = _paint_all(stylizer, job.style.resolve(stylizer), contents, job, as_json)
         name = stylizer.bundle.manifest.name
@@ -94,7 +105,7 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
         raise UserError(f"{len(outcome.failed)} of {len(contents)} pictures could not be stylized")
 
 
-def _check(job: StylizeJob) -> None:
+def check_job(job: StylizeJob) -> None:
     """Refuse options that make no sense before anything is loaded."""
     if job.size is not None and not 1 <= job.size <= MAX_SIZE:
         raise UserError(f"--size must be from 1 to {MAX_SIZE} pixels, not {job.size}")
@@ -106,7 +117,8 @@ def _check(job: StylizeJob) -> None:
         raise UserError(f"--provider is for the engine onnxruntime, not for {job.engine}")
 
 
-def _options(job: StylizeJob) -> dict[str, object]:
+def stylizer_options(job: StylizeJob) -> dict[str, object]:
+    """What `Stylizer.load` takes besides model, engine and threads."""
     providers = {"providers": job.providers} if job.providers else {}
     return {"precision": job.precision, "tile": job.tile, **providers}
 
@@ -153,7 +165,7 @@ def _paint_file(
 ) -> Callable[[], Painted]:
     """Paint a picture, and return what is left to do, which is to write it."""
     if content.makes_folder:
-        _make_folder(content.output.parent)
+        make_folder(content.output.parent)
     keeps_alpha(content.output)  # raises for a name that cannot be written
     claim = Claim(content.output)
     start = time.perf_counter()
@@ -180,7 +192,8 @@ def _paint_file(
     return write
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is missing; a UserError says why it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime import framing
 from runtime.affine import Affine
-from runtime.bundle import Bundle, BundleError, open_bundle
+from runtime.bundle import Bundle, open_bundle
+from runtime.bundle_engines import BundleEngines
 from runtime.canvas import HeldRows, RowSource
 from runtime.colour_transfer import keep_luminance, match_colours
 from runtime.controls import (
@@ -25,7 +25,7 @@ from runtime.controls import (
     scaled_for_stroke,
     with_detail,
 )
-from runtime.engines import ENGINES, PLAIN_ENGINE, Engine, open_engine, require_engine
+from runtime.engines import Engine
 from runtime.errors import UserError
 from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture, read_picture
@@ -34,6 +34,11 @@ from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
 from runtime.tiles import Tiling, plan_tiles
+
+if TYPE_CHECKING:
+    from runtime.video.frame_stylizer import FrameStylizer
+    from runtime.video.steadiness import Steadiness
+    from runtime.video.stylize_video import VideoSummary
 
 MAX_MARGIN = 512
 
@@ -74,20 +79,14 @@ class Stylizer:
         tile: int | None = None,
         **engine_options: Any,
     ) -> None:
-        require_engine(engine)
-        bundle.graph("paint", precision, ENGINES[engine].format, target)
+        self._engines = BundleEngines(bundle, engine, threads, precision, target, engine_options)
         if not 0 <= margin <= MAX_MARGIN:
             raise UserError(f"margin must be from 0 to {MAX_MARGIN} pixels, not {margin}")
         if margin_mode not in ("edge", "reflect"):
             raise UserError(f"margin_mode must be 'edge' or 'reflect', not {margin_mode!r}")
         self.bundle = bundle
         self.student = bundle.manifest.student
-        self._engine_name, self._threads, self._engine_options = engine, threads, engine_options
-        self._precision, self._target = precision, target
         self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
-        self._engines: dict[str, Engine] = {}
-        self._lock = threading.Lock()
-        self._closed = False
 
     @classmethod
     def load(
@@ -224,6 +223,45 @@ class Stylizer:
         """
         return self._paint_look(as_picture(content).rgb, Look(cut_maps(affine, self.student.sites, self._whole_margin)))
 
+    def frames(
+        self,
+        style: StyleCode | PictureLike | None = None,
+        strength: float = 1.0,
+        steadiness: Steadiness | None = None,
+    ) -> FrameStylizer:
+        """A painter of frames in order, steady from one to the next: for cameras and whatever gives numpy arrays.
+
+        Args:
+            style: what `style` takes; None for a student with one style folded into its weights.
+            strength: as in calling the stylizer.
+            steadiness: how much frames lean on those before; `runtime.video.steadiness.Steadiness()` by default.
+
+        Raises:
+            UserError: as in calling the stylizer.
+        """
+        from runtime.video.frame_stylizer import FrameStylizer
+
+        self.require_fitting(style, strength)
+        return FrameStylizer(self, None if style is None else self.style(style), strength, steadiness)
+
+    def video(
+        self,
+        content: str | Path,
+        style: StyleCode | PictureLike | None,
+        output: str | Path,
+        strength: float = 1.0,
+        **options: Any,
+    ) -> VideoSummary:
+        """Paint a video file into another; `options` are those of `runtime.video.stylize_video.stylize_video`.
+
+        Raises:
+            UserError: PyAV is not installed, or what `stylize_video` and calling the stylizer raise.
+        """
+        from runtime.video.stylize_video import stylize_video
+
+        self.require_fitting(style, strength)
+        return stylize_video(self, content, None if style is None else self.style(style), output, strength, **options)
+
     def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
         tiling = self._tiling(*rgb.shape[:2])
         if tiling.tile == tiling.canvas:
@@ -254,7 +292,7 @@ class Stylizer:
         feeds = {"content": framing.to_tensor(rgb)}
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        return framing.to_picture(self._run("paint", feeds, "picture", (1, 3, *rgb.shape[:2])))
+        return framing.to_picture(self._engines.run("paint", feeds, "picture", (1, 3, *rgb.shape[:2])))
 
     @property
     def _whole_margin(self) -> int:
@@ -286,29 +324,11 @@ class Stylizer:
             UserError: the bundle has no such graph, or the engine cannot load it.
             ValueError: the stylizer is closed.
         """
-        with self._lock:
-            if self._closed:
-                raise ValueError("the stylizer is closed")
-            if role not in self._engines:
-                self._engines[role] = self._open(role)
-            return self._engines[role]
-
-    def _open(self, role: str) -> Engine:
-        kind, precision = ENGINES[self._engine_name], self._precision
-        if role != "paint" and not self.bundle.holds(role, precision, kind.format):
-            precision = "fp32"
-        if role != "paint" and (kind.only_paints or not self.bundle.holds(role, precision, kind.format)):
-            return open_engine(PLAIN_ENGINE, self.bundle.path(self.bundle.graph(role)), self._threads)
-        graph = self.bundle.graph(role, precision, kind.format, self._target)
-        return open_engine(self._engine_name, self.bundle.path(graph), self._threads, **self._engine_options)
+        return self._engines.engine(role)
 
     def close(self) -> None:
         """Free the engines."""
-        with self._lock:
-            self._closed = True
-            for engine in self._engines.values():
-                engine.close()
-            self._engines.clear()
+        self._engines.close()
 
     def __enter__(self) -> Stylizer:
         return self
@@ -353,15 +373,4 @@ class Stylizer:
         return code
 
     def _run_for_rows(self, role: str, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
-        return self._run(role, feeds, output, (1, 2, self.student.channels))[0]
-
-    def _run(self, role: str, feeds: dict[str, np.ndarray], output: str, shape: tuple[int, ...]) -> np.ndarray:
-        name = self.bundle.manifest.name
-        outputs = self.engine(role).run(feeds)
-        array = outputs.get(output)
-        if array is None or array.shape != shape:
-            found = "no such output" if array is None else f"shape {array.shape}"
-            raise BundleError(f"the {role} graph of {name} should give '{output}' {shape} but gives {found}")
-        if not np.isfinite(array).all():
-            raise BundleError(f"the {role} graph of {name} gave numbers that are not finite")
-        return array
+        return self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]

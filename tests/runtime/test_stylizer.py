@@ -222,7 +222,7 @@ def test_options_that_make_no_sense(tiny: Path):
 def test_engines_are_loaded_when_needed_and_once(tiny: Path):
     with Stylizer.load(tiny) as stylizer:
         stylizer.style("warm")
-        assert stylizer._engines == {}
+        assert stylizer._engines._open == {}
         assert stylizer.engine("paint") is stylizer.engine("paint")
         with pytest.raises(BundleError, match="holds no sketch graph"):
             stylizer.engine("sketch")
