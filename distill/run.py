@@ -13,11 +13,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from distill import teachers
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.distil import distil
 from distill.losses import LossWeights
 from distill.settings import Settings, from_preset
 from runtime.errors import UserError
+
+#: How a student learns the one style of a teacher that takes no style picture: all it has are that teacher's pictures,
+#: and there is no strength 0 to return to. Its content is what the teacher made of the photo, not the photo.
+ONE_STYLE = {"student": "frozen_painter", "teacher_share": 1.0, "identity_share": 0.0}
+ONE_STYLE_LOSS = LossWeights(content=0.0)
 
 
 @dataclass(frozen=True)
@@ -68,23 +74,34 @@ def width_name(width: float) -> str:
 
 
 def settings_of(request: Request, **options: Any) -> Settings:
-    """The preset with the options applied; quick starts from a student that ships, if there is one of that width."""
+    """The preset with the options applied; quick starts from a student that ships, if there is one of that width.
+
+    That is one of the same teacher, or AdaIN's: its painter serves any teacher as a start.
+    """
     settings = replace(from_preset(**options), loss=loss_weights(request.losses))
+    listing = teachers.TEACHERS.get(settings.teacher)
+    if listing is not None and not listing.takes_style:
+        settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))
     if settings.warm_start is not None:
         if request.from_scratch:
             raise UserError("--from-scratch and --warm-start exclude each other")
         return settings
-    shipped = f"{settings.teacher}-w{width_name(settings.width)}"
-    if settings.preset == "quick" and not request.from_scratch and shipped in shipped_students():
-        return replace(settings, warm_start=shipped)
+    if settings.preset == "quick" and not request.from_scratch and listing is not None:
+        for teacher in dict.fromkeys((settings.teacher, "adain")):
+            shipped = f"{teacher}-w{width_name(settings.width)}"
+            if shipped in shipped_students():
+                return replace(settings, warm_start=shipped)
     # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.
     fresh = Settings()
     given = options.get("muon_lr")
     return replace(settings, muon_lr=fresh.muon_lr if given is None else given, adam_lr=fresh.adam_lr)
 
 
-def loss_weights(entries: list[str]) -> LossWeights:
-    """Parse 'style=2' entries; ``UserError`` for an unknown loss or a weight that is not a number of at least 0."""
+def loss_weights(entries: list[str], start: LossWeights | None = None) -> LossWeights:
+    """Parse 'style=2' entries; ``UserError`` for an unknown loss or a weight that is not a number of at least 0.
+
+    What is not named stays as in ``start``, or as usual.
+    """
     known = [f.name for f in fields(LossWeights)]
     changes = {}
     for entry in entries:
@@ -95,7 +112,7 @@ def loss_weights(entries: list[str]) -> LossWeights:
             raise UserError(f"--loss {entry}: write a name and a number, like style=2") from None
         if name not in known or not 0 <= changes[name] < float("inf"):
             raise UserError(f"--loss {entry}: known losses are {', '.join(known)}, weights are at least 0")
-    return replace(LossWeights(), **changes)
+    return replace(start or LossWeights(), **changes)
 
 
 def report(trained: Trained, out: Path, as_json: bool) -> None:

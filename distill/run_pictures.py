@@ -19,19 +19,19 @@ EVALUATION_SIZE = 256
 
 @dataclass(frozen=True)
 class Pictures:
-    """Training and held-back pictures of both kinds."""
+    """Training and held-back pictures of both kinds; no paintings for a teacher that has one style."""
 
     content: PictureSet
-    style: PictureSet
+    style: PictureSet | None
     held_content: PictureSet
-    held_style: PictureSet
+    held_style: PictureSet | None
 
 
-def open_all(settings: Settings, say: Say) -> Pictures:
+def open_all(settings: Settings, say: Say, takes_style: bool = True) -> Pictures:
     """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
     short = round(settings.size * SHORT_SIDE_OVER_CROP)
-    sets: dict[str, PictureSet] = {}
-    for kind in ("content", "style"):
+    sets: dict[str, PictureSet | None] = dict.fromkeys(("style", "held_style"))
+    for kind in ("content", "style") if takes_style else ("content",):
         source = getattr(settings, kind)
         train = open_pictures(source, kind, short, "train")
         held, skipped = open_held_back(source, kind)

@@ -56,7 +56,7 @@ class Samples:
         self,
         settings: Settings,
         content: PictureSet,
-        style: PictureSet,
+        style: PictureSet | None,
         cache: TeacherCache,
         rank: int = 0,
         world: int = 1,
@@ -70,6 +70,9 @@ class Samples:
     def crops(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         size = self.settings.size
         photo = self.content[int(rng.integers(len(self.content)))]
+        if self.style is None:  # the teacher has one style, and a photo stands where nobody looks
+            crop = random_crop(photo, size, rng, augment=False)
+            return crop, crop
         painting = self.style[int(rng.integers(len(self.style)))]
         return random_crop(photo, size, rng, augment=False), random_crop(painting, size, rng, augment=True)
 
