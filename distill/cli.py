@@ -13,6 +13,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def distill(
     teacher: Annotated[str, typer.Option(help="Whose pictures the student learns to paint.")] = "adain",
+    teacher_pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Learn from DIR/before/x.jpg and DIR/after/x.jpg instead of a teacher."),
+    ] = None,
     width: Annotated[
         float, typer.Option(help="Width of the student: 0.125, 0.25, 0.5, 1.0 or anything between.")
     ] = 0.25,
@@ -68,6 +72,7 @@ def distill(
         resume=resume,
         from_scratch=from_scratch,
         cache_gb=cache_gb,
+        teacher_pairs=teacher_pairs,
         losses=loss or [],
         as_json=as_json,
     )

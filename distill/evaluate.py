@@ -36,17 +36,18 @@ class Scores:
 
 
 def held_back_pairs(
-    content: PictureSet, style: PictureSet | None, count: int, size: int
+    content: PictureSet, style: PictureSet | None, count: int, size: int, paired: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """``count`` pairs of square pictures (1, 3, size, size): photos in turn, paintings in strides of five.
 
-    The stride is longer where five would leave paintings out. Without paintings each photo stands for its own.
+    The stride is longer where five would leave paintings out. Without paintings each photo stands for its own,
+    and ``paired`` paintings are what a teacher made of the photo of the same number.
     """
     style = content if style is None else style
     stride = next(n for n in itertools.count(5) if math.gcd(n, len(style)) == 1)
     for i in range(count):
         photo = content[i % len(content)]
-        painting = style[(i * stride + i // len(content)) % len(style)]
+        painting = style[i % len(content) if paired else (i * stride + i // len(content)) % len(style)]
         yield to_tensor([centre_square(photo, size)]), to_tensor([centre_square(painting, size)])
 
 
@@ -77,6 +78,7 @@ def evaluate(
     style: PictureSet | None,
     count: int = 32,
     size: int = 256,
+    paired: bool = False,
 ) -> tuple[dict[str, Any], list[list[Tensor]]]:
     """Score every stylizer; the one called ``teacher`` is what the others are likened to.
 
@@ -87,7 +89,7 @@ def evaluate(
     """
     scores: dict[str, list[Scores]] = {name: [] for name in stylizers}
     rows: list[list[Tensor]] = []
-    for photo, painting in held_back_pairs(content, style, count, size):
+    for photo, painting in held_back_pairs(content, style, count, size, paired):
         teacher = stylizers["teacher"](photo, painting)
         seen_photo, seen_style = judge(photo), judge(teacher if style is None else painting)
         row = [photo[0], painting[0]]

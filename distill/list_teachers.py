@@ -11,12 +11,13 @@ from distill.teachers import TEACHERS, Listing
 
 def print_teachers(as_json: bool) -> None:
     """All teachers by year, as text or as a JSON array of objects."""
-    known = sorted(TEACHERS.items(), key=lambda entry: entry[1].year)
+    known = sorted(TEACHERS.items(), key=lambda entry: entry[1].year or 0)
     if as_json:
         print(json.dumps([record(name, listing) for name, listing in known], indent=2))
         return
     for name, listing in known:
-        print(f"{name} ({listing.year}), needs {needs(listing) or 'nothing'}")
+        year = f" ({listing.year})" if listing.year else ""
+        print(f"{name}{year}, needs {needs(listing) or 'pictures before and after'}")
         print(f"    {listing.paper}")
         print(f"    weights: {listing.weights}")
         print(f"    licence: {listing.licence}")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from distill import teachers
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
+from distill.data.before_after import before_and_after
 from distill.distil import distil
 from distill.losses import LossWeights
 from distill.settings import Settings, from_preset
@@ -35,6 +36,7 @@ class Request:
     resume: bool = False
     from_scratch: bool = False
     cache_gb: float = 4.0
+    teacher_pairs: Path | None = None
     losses: list[str] = field(default_factory=list)
     as_json: bool = False
 
@@ -78,6 +80,10 @@ def settings_of(request: Request, **options: Any) -> Settings:
 
     That is one of the same teacher, or AdaIN's: its painter serves any teacher as a start.
     """
+    if request.teacher_pairs is not None:
+        options = {**options, **of_pairs(request.teacher_pairs, options)}
+    elif options.get("teacher") == "pairs":
+        raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
     settings = replace(from_preset(**options), loss=loss_weights(request.losses))
     listing = teachers.TEACHERS.get(settings.teacher)
     if listing is not None and not listing.takes_style:
@@ -95,6 +101,14 @@ def settings_of(request: Request, **options: Any) -> Settings:
     fresh = Settings()
     given = options.get("muon_lr")
     return replace(settings, muon_lr=fresh.muon_lr if given is None else given, adam_lr=fresh.adam_lr)
+
+
+def of_pairs(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that ``--teacher-pairs`` stands for; ``UserError`` where others contradict it."""
+    if options.get("content") is not None or options.get("style") is not None:
+        raise UserError("--teacher-pairs brings its own pictures: leave --content and --style out")
+    before, after = before_and_after(folder)
+    return {"teacher": "pairs", "content": before, "style": after}
 
 
 def loss_weights(entries: list[str], start: LossWeights | None = None) -> LossWeights:

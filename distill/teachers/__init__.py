@@ -18,17 +18,17 @@ class Listing:
     Attributes:
         module: where its ``load`` is, imported when the teacher is asked for.
         paper: who described it, its title and its number at arXiv.
-        year: of the paper.
+        year: of the paper; None for a stylizer from outside.
         weights: the files it reads.
         licence: what they are subject to.
         takes_style: it paints in the style of a picture; otherwise its one style is part of its weights.
         takes_label_map: its content is a map of labels instead of a photo.
-        ships: a small one of its kind comes with brushlet.
+        ships: it can do without weights that a user has to give.
     """
 
     module: str
     paper: str
-    year: int
+    year: int | None
     weights: str
     licence: str
     takes_style: bool = True
@@ -67,6 +67,15 @@ TEACHERS = {
         "*net_G*.pth: the official ResNet-6 or -9, or GAN Compression's separable one",
         "of the weights that are given; the official code is BSD",
         takes_style=False,
+    ),
+    "pairs": Listing(
+        "distill.teachers.pairs",
+        "any stylizer whose pictures you have: --teacher-pairs DIR with DIR/before/x.jpg and DIR/after/x.jpg",
+        None,
+        "none",
+        "of the stylizer that painted the pictures",
+        takes_style=False,
+        ships=True,
     ),
 }
 

@@ -18,6 +18,8 @@ class Teacher(nn.Module):
     name = ""
     #: Whether it paints in the style of a picture; otherwise it has one style, which is part of its weights.
     takes_style = True
+    #: Whether it paints nothing itself, and the pictures that it painted come in pairs with their contents.
+    paired = False
 
     def __init__(self, description: str, licence: str):
         super().__init__()

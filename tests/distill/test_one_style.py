@@ -62,8 +62,8 @@ def test_the_student_paints_without_a_style(finished):
 
 
 def test_training_brings_it_nearer_to_the_teacher(finished, settings, tmp_path):
-    """A hundred and fifty steps against a dozen."""
-    distil(replace(settings, steps=150), tmp_path / "longer", "cpu", console=quiet())
+    """Sixty steps against a dozen."""
+    distil(replace(settings, steps=60), tmp_path / "longer", "cpu", console=quiet())
     psnr = [json.loads((out / "evaluation.json").read_text())["scores"] for out in (finished, tmp_path / "longer")]
     assert psnr[1]["student"]["teacher_psnr"] > psnr[0]["student"]["teacher_psnr"] + 1
     assert psnr[1]["teacher"]["style"] == 0, "the style that is wanted is the teacher's"
