@@ -128,6 +128,45 @@ def tensorflow_file(path: Path, change: Sequence[int] = ()) -> Path:
     return path
 
 
+def reference_tensorflow(arrays: dict[str, np.ndarray], picture: Tensor) -> Tensor:
+    """lengstrom/fast-style-transfer's transform.py, line by line, on TensorFlow's own variables and rules."""
+    variables = [torch.from_numpy(arrays[f"Variable_{n}" if n else "Variable"].astype(np.float32)) for n in range(48)]
+    layers = iter(zip(variables[::3], variables[1::3], variables[2::3], strict=True))
+
+    def norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction=0)
+        return scale[:, None, None] * (x - mean) / (variance + 1e-3).sqrt() + shift[:, None, None]
+
+    def conv(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
+        pads = [p for size in (x.shape[3], x.shape[2]) for p in same_padding(size, kernel.shape[0], stride)]
+        return F.conv2d(F.pad(x, pads), kernel.permute(3, 2, 0, 1), stride=stride)
+
+    def conv_layer(x: Tensor, stride: int, relu: bool = True) -> Tensor:
+        kernel, *others = next(layers)
+        x = norm(conv(x, kernel, stride), *others)
+        return F.relu(x) if relu else x
+
+    def conv_tranpose_layer(x: Tensor) -> Tensor:  # the gradient of a convolution, as TensorFlow defines it
+        kernel, *others = next(layers)
+        large = torch.zeros(x.shape[0], kernel.shape[2], 2 * x.shape[2], 2 * x.shape[3], requires_grad=True)
+        (large_of_x,) = torch.autograd.grad(conv(large, kernel, 2), large, x)
+        return F.relu(norm(large_of_x, *others))
+
+    x = conv_layer(conv_layer(conv_layer(picture, 1), 2), 2)
+    for _ in range(5):
+        x = x + conv_layer(conv_layer(x, 1), 1, relu=False)
+    x = conv_tranpose_layer(conv_tranpose_layer(x))
+    return torch.tanh(conv_layer(x, 1, relu=False)) * 150 + 255 / 2
+
+
+def test_the_network_is_that_of_tensorflow(tmp_path):
+    teacher = load_teacher("johnson", tensorflow_file(tmp_path / "full_wave.npz"))
+    # Hardly any contrast, so that the normalisation's epsilon counts.
+    content = 0.5 + 1e-3 * torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    wanted = reference_tensorflow(tiny_weights.johnson_tensorflow(4), content * 255) / 255
+    assert (teacher(content) - wanted).abs().max() < 1e-3 * wanted.std()
+
+
 def test_the_last_layer_in_tensorflow_is_its_formula(tmp_path):
     """Zero scale and a shift of s in the last convolution: tanh(s) * 150 + 127.5 everywhere, of 255."""
     arrays = tiny_weights.johnson_tensorflow(4)
