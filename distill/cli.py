@@ -41,7 +41,7 @@ def distill(
     cache_gb: Annotated[float, typer.Option(help="What kept teacher pictures may take on disk, in GB.")] = 4.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     weights: Annotated[
-        str | None, typer.Option(help="Teacher and VGG-19 weights: a folder, 'download', or 'compact' (what ships).")
+        str | None, typer.Option(help="Teacher and VGG-19 weights: a folder or file, 'download', or 'compact'.")
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak step of Muon, instead of the preset's.")] = None,
     loss: Annotated[

@@ -16,7 +16,7 @@ def find_files(teacher: str, patterns: Mapping[str, str], choice: str | Path | N
     Raises:
         UserError: there is no such folder, a file is missing, or several fit.
     """
-    folder = _place(teacher, list(patterns.values()), choice)
+    folder = _place(teacher, ", ".join(patterns.values()), choice)
     return {role: _only(teacher, folder, [pattern]) for role, pattern in patterns.items()}
 
 
@@ -26,13 +26,13 @@ def find_file(teacher: str, patterns: Sequence[str], choice: str | Path | None) 
     Raises:
         UserError: as :func:`find_files`.
     """
-    place = _place(teacher, patterns, choice)
+    place = _place(teacher, " or ".join(patterns), choice)
     return place if place.is_file() else _only(teacher, place, patterns)
 
 
-def _place(teacher: str, patterns: Sequence[str], choice: str | Path | None) -> Path:
+def _place(teacher: str, files: str, choice: str | Path | None) -> Path:
     """Where to look: what the user names, else BRUSHLET_WEIGHTS."""
-    wanted = f"{teacher} needs its weights ({' or '.join(patterns)})"
+    wanted = f"{teacher} needs its weights ({files})"
     if str(choice) in ("compact", "download"):
         raise UserError(f"{wanted}, which are neither shipped nor downloaded: give their folder with --weights")
     named = choice if choice is not None else os.environ.get(ENVIRONMENT)
