@@ -13,6 +13,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def distill(
     teacher: Annotated[str, typer.Option(help="Whose pictures the student learns to paint.")] = "adain",
+    teacher_pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Learn from DIR/before/x.jpg and DIR/after/x.jpg instead of a teacher."),
+    ] = None,
     width: Annotated[
         float, typer.Option(help="Width of the student: 0.125, 0.25, 0.5, 1.0 or anything between.")
     ] = 0.25,
@@ -37,7 +41,7 @@ def distill(
     cache_gb: Annotated[float, typer.Option(help="What kept teacher pictures may take on disk, in GB.")] = 4.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     weights: Annotated[
-        str | None, typer.Option(help="Teacher and VGG-19 weights: a folder, 'download', or 'compact' (what ships).")
+        str | None, typer.Option(help="Teacher and VGG-19 weights: a folder or file, 'download', or 'compact'.")
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak step of Muon, instead of the preset's; Adam's follows in proportion.")
@@ -70,6 +74,7 @@ def distill(
         resume=resume,
         from_scratch=from_scratch,
         cache_gb=cache_gb,
+        teacher_pairs=teacher_pairs,
         losses=loss or [],
         as_json=as_json,
     )

@@ -23,10 +23,10 @@ from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
 from distill.progress import RunProgress
 from distill.provenance import earlier_runs, provenance
-from distill.run_pictures import EVALUATION_SIZE, Pictures, Say, open_all
+from distill.run_pictures import EVALUATION_SIZE, Pictures, Say, open_all, open_pairs
 from distill.samples import Samples, to_tensor
 from distill.settings import Settings
-from distill.students import build_student
+from distill.students import FrozenPainter, build_student
 from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
 from distill.teachers import Teacher, load_teacher
 from distill.train import Trainer
@@ -137,7 +137,11 @@ def open_sources(settings: Settings, say: Say) -> Sources:
     """Load the teacher and the loss networks on the CPU and open the pictures, saying what they are."""
     teacher = load_teacher(settings.teacher, settings.weights)
     say(f"teacher: {teacher.description}")
-    pictures = open_all(settings, say)
+    if (settings.student == FrozenPainter.architecture) is teacher.takes_style:
+        raise UserError(f"a {settings.student} cannot learn from {teacher.name}: one of them has one style")
+    if settings.style is not None and not teacher.takes_style and not teacher.paired:
+        raise UserError(f"{teacher.name} paints in one style, '{teacher.style_name}': leave --style out")
+    pictures = open_pairs(settings, say) if teacher.paired else open_all(settings, say, teacher.takes_style)
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
     return Sources(teacher, pictures, perceptions, judge)
@@ -146,24 +150,26 @@ def open_sources(settings: Settings, say: Say) -> Sources:
 def samples_of(settings: Settings, sources: Sources, cache_bytes: int, rank: int = 0, world: int = 1) -> Samples:
     """The batches of a run, its teacher's pictures kept on disk."""
     content, style = sources.pictures.content, sources.pictures.style
-    data_key = f"{content.fingerprint}-{style.fingerprint}-{settings.seed}"
+    data_key = f"{content.fingerprint}-{style.fingerprint if style is not None else 'one'}-{settings.seed}"
     cache = TeacherCache(sources.teacher, data_key, settings.size, settings.pairs, limit=cache_bytes)
-    return Samples(settings, content, style, cache, rank, world)
+    return Samples(settings, content, style, cache, rank, world, sources.teacher.paired)
 
 
 def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:
     """The loss networks by name, and the judge: VGG-19 where its weights are, else the compact one."""
     compact = compact_perception()
-    vgg = vgg19_perception(settings.weights)
+    vgg = vgg19_perception(settings.weights, beside=True)
     if vgg is None:
         return {"compact": compact}, compact
     return ({"compact": compact, "vgg19": vgg} if settings.vgg_share > 0 else {"compact": compact}), vgg
 
 
-def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
+def start(settings: Settings, style: PictureSet | None, say: Say) -> nn.Module:
     """A student to train: the one to warm-start from, or a fresh one whose style inputs are calibrated."""
     if settings.warm_start is not None:
         student = load_student(settings.warm_start).student.train()
+        if settings.student == FrozenPainter.architecture and student.sites:
+            student = FrozenPainter.unsteered(student)
         if (student.architecture, student.width) != (settings.student, settings.width):
             raise UserError(
                 f"{settings.warm_start} is a {student.architecture} of width {student.width:g}: "
@@ -173,6 +179,9 @@ def start(settings: Settings, style: PictureSet, say: Say) -> nn.Module:
         say(f"warm start from {settings.warm_start}{hint}")
         return student
     student = build_student(settings.student, width=settings.width)
+    if not student.sites:
+        say("training from random weights")
+        return student
     student.style.features.load_state_dict(compact_perception().vgg.state_dict())
     rng = np.random.default_rng([settings.seed, CALIBRATION_STREAM])
     with torch.no_grad():
@@ -193,8 +202,8 @@ def started_from(settings: Settings) -> dict[str, Any]:
 
 def sheets(settings: Settings, trainer: Trainer, sources: Sources, origin: dict[str, Any], out: Path) -> Any:
     """A function that keeps the student of a step, with a contact sheet of four held-back pairs."""
-    device, pictures = trainer.accelerator.device, sources.pictures
-    pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE))
+    device, pictures, paired = trainer.accelerator.device, sources.pictures, sources.teacher.paired
+    pairs = list(held_back_pairs(pictures.held_content, pictures.held_style, 4, EVALUATION_SIZE, paired))
     with fast_autocast(device.type):
         painted = [sources.teacher.stylize(c.to(device), s.to(device)).cpu() for c, s in pairs]
 
@@ -204,7 +213,7 @@ def sheets(settings: Settings, trainer: Trainer, sources: Sources, origin: dict[
         rows = [
             [c[0], s[0], t[0], stylize(c.to(device), s.to(device))[0]] for (c, s), t in zip(pairs, painted, strict=True)
         ]
-        write_sheet(out / "sheets" / f"step-{step:06d}.png", rows, ["content", "style", "teacher", "student"])
+        write_rows(out / "sheets" / f"step-{step:06d}.png", rows, sources.teacher)
         # Not judged yet, but it can be exported and tried while training goes on.
         save_student(out / STUDENT_FILE, Trained(trainer.average.module, settings.to_json(), origin, {}))
 
@@ -221,10 +230,16 @@ def finish(
     trained = Trained(student, settings.to_json(), origin, quality)
     save_student(out / STUDENT_FILE, trained)
     write_atomically(out / "evaluation.json", json_bytes(quality))
-    write_sheet(
-        out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], ["content", "style", "teacher", "student"]
-    )
+    write_rows(out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], sources.teacher)
     return trained
+
+
+def write_rows(path: Path, rows: list[list[Tensor]], teacher: Teacher) -> None:
+    """A contact sheet of content, style, teacher and student; without the style where the teacher takes none."""
+    titles = ["content", "style", "teacher", "student"]
+    if not teacher.takes_style:
+        rows, titles = [[row[0], *row[2:]] for row in rows], ["content", "teacher", "student"]
+    write_sheet(path, rows, titles)
 
 
 def judged(sources: Sources, students: dict[str, nn.Module]) -> tuple[dict[str, Any], list[list[Tensor]]]:
@@ -232,7 +247,15 @@ def judged(sources: Sources, students: dict[str, nn.Module]) -> tuple[dict[str, 
     teacher, judge, pictures = sources.teacher.to("cpu"), sources.judge.to("cpu"), sources.pictures
     stylizers = {"photo": lambda c, s: c, "teacher": teacher.stylize}
     stylizers.update((name, student_stylize(student)) for name, student in students.items())
-    return evaluate(stylizers, judge, pictures.held_content, pictures.held_style, EVALUATION_PAIRS, EVALUATION_SIZE)
+    return evaluate(
+        stylizers,
+        judge,
+        pictures.held_content,
+        pictures.held_style,
+        EVALUATION_PAIRS,
+        EVALUATION_SIZE,
+        teacher.paired,
+    )
 
 
 def json_bytes(record: dict[str, Any]) -> bytes:

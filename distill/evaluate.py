@@ -36,15 +36,19 @@ class Scores:
     teacher_psnr: float
 
 
-def held_back_pairs(content: PictureSet, style: PictureSet, count: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def held_back_pairs(
+    content: PictureSet, style: PictureSet | None, count: int, size: int, paired: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
     """``count`` pairs of square pictures (1, 3, size, size): photos in turn, paintings in strides of five.
 
-    The stride is longer where five would leave paintings out.
+    The stride is longer where five would leave paintings out. Without paintings each photo stands for its own,
+    and ``paired`` paintings are what a teacher made of the photo of the same number.
     """
+    style = content if style is None else style
     stride = next(n for n in itertools.count(5) if math.gcd(n, len(style)) == 1)
     for i in range(count):
         photo = content[i % len(content)]
-        painting = style[(i * stride + i // len(content)) % len(style)]
+        painting = style[i % len(content) if paired else (i * stride + i // len(content)) % len(style)]
         yield to_tensor([centre_square(photo, size)]), to_tensor([centre_square(painting, size)])
 
 
@@ -56,6 +60,8 @@ def centre_square(picture: np.ndarray, size: int) -> np.ndarray:
 
 def student_stylize(student: nn.Module) -> Stylize:
     """The student as the runtime uses it: statistics from a thumbnail, painted in a frame, output clipped."""
+    if not student.sites:
+        return lambda content, style: paint_framed(student, content, []).clamp(0, 1)
 
     def stylize(content: Tensor, style: Tensor) -> Tensor:
         ratio = max(1, -(-max(content.shape[2:]) // THUMBNAIL))
@@ -71,20 +77,23 @@ def evaluate(
     stylizers: dict[str, Stylize],
     judge: nn.Module,
     content: PictureSet,
-    style: PictureSet,
+    style: PictureSet | None,
     count: int = 32,
     size: int = 256,
+    paired: bool = False,
 ) -> tuple[dict[str, Any], list[list[Tensor]]]:
     """Score every stylizer; the one called ``teacher`` is what the others are likened to.
+
+    Where there are no paintings, the style that is wanted is that of the teacher's picture.
 
     Returns the record (scores per stylizer, judge, number of pairs, size) and the rows of a contact sheet: photo,
     painting and one picture per stylizer for the first six pairs.
     """
     scores: dict[str, list[Scores]] = {name: [] for name in stylizers}
     rows: list[list[Tensor]] = []
-    for photo, painting in held_back_pairs(content, style, count, size):
-        seen_photo, seen_painting = judge(photo), judge(painting)
+    for photo, painting in held_back_pairs(content, style, count, size, paired):
         teacher = stylizers["teacher"](photo, painting)
+        seen_photo, seen_style = judge(photo), judge(teacher if style is None else painting)
         row = [photo[0], painting[0]]
         for name, stylize in stylizers.items():
             picture = teacher if name == "teacher" else stylize(photo, painting)
@@ -92,7 +101,7 @@ def evaluate(
             scores[name].append(
                 Scores(
                     content_loss(seen, seen_photo).item(),
-                    style_loss(seen, seen_painting).item(),
+                    style_loss(seen, seen_style).item(),
                     structural_similarity_index_measure(picture, photo, data_range=1.0).item(),
                     structural_similarity_index_measure(picture, teacher, data_range=1.0).item(),
                     min(100.0, peak_signal_noise_ratio(picture, teacher, data_range=1.0).item()),

@@ -57,7 +57,7 @@ def freeze_style(student: nn.Module, code: Tensor, stats: Tensor) -> FrozenPaint
 def require_adaptive(student: nn.Module) -> None:
     """Raise ``UserError`` for a student that has its style folded in."""
     if not student.sites:
-        raise UserError("this student has its style folded in already: give the one that it was made from")
+        raise UserError("this student has its style folded in already: give one that paints in any style")
 
 
 @torch.no_grad()

@@ -25,9 +25,11 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, perception: str) -> dict[str, Tensor]:
         """Weighted losses by name, each a scalar; their sum is what training minimises."""
         see, taught = self.perceptions[perception], batch.taught
+        adaptive = bool(self.student.sites)
         with torch.no_grad():
-            wanted = Perception(see.content(batch.content), see(batch.style).style)
-            statistics = self.student.style.statistics(batch.style).float()
+            # What a student of one style knows of that style are its teacher's pictures.
+            wanted = Perception(see.content(batch.content), see(batch.style if adaptive else batch.teacher).style)
+            statistics = self.student.style.statistics(batch.style).float() if adaptive else None
         with torch.autocast(batch.content.device.type, enabled=False):  # the student is small: float32 costs little
             painted = self.paint(batch, statistics)
         mine = see(painted)
@@ -45,12 +47,14 @@ class Objective(nn.Module):
         losses["teacher_features"] = w.teacher_features * mean_over(len(painted), features_apart)
         return losses
 
-    def paint(self, batch: Batch, statistics: Tensor) -> Tensor:
-        """The student's pictures; ``statistics`` are its style encoder's, of the style pictures.
+    def paint(self, batch: Batch, statistics: Tensor | None) -> Tensor:
+        """The student's pictures; ``statistics`` are its style encoder's, of the style pictures; None for one style.
 
         Identity rows are painted at strength 0, where every affine is 1 and 0.
         """
         student = self.student
+        if statistics is None:
+            return paint_framed(student, batch.content, ())
         affine = student.affine(student.style.code_of(statistics), student.measure(batch.thumbnail()))
         off = batch.identity[:, None, None, None]
         affine = [

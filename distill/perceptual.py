@@ -140,9 +140,12 @@ def compact_perception() -> CompactPerception:
     return net.eval().requires_grad_(False)
 
 
-def vgg19_perception(weights: str | Path | None) -> Vgg19Perception | None:
-    """VGG-19 when its weights are found (see :mod:`distill.weights`), else None."""
-    file = choose_weights("vgg19", weights)
+def vgg19_perception(weights: str | Path | None, beside: bool = False) -> Vgg19Perception | None:
+    """VGG-19 when its weights are found (see :mod:`distill.weights`), else None.
+
+    ``beside``: ``weights`` are a teacher's, which VGG-19 may lie beside.
+    """
+    file = choose_weights("vgg19", weights, beside)
     if file is None:
         return None
     try:

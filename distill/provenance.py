@@ -26,7 +26,9 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
         "data": {
             kind: {"name": p.name, "pictures": len(p), "fingerprint": p.fingerprint}
             for kind, p in (("content", pictures.content), ("style", pictures.style))
+            if p is not None
         },
+        **({} if teacher.takes_style else {"frozen": {"style": teacher.style_name}}),
         "command": command_line(),
         "seed": settings.seed,
         "steps": settings.steps,

@@ -107,7 +107,7 @@ def prunable(request: Request) -> Trained:
         raise UserError(f"--ratio must lie between 0 and 1, got {request.ratio:g}")
     original = load_student(request.source)
     if not original.student.sites:
-        raise UserError(f"{request.source} has its style folded in: prune the student that it was made from")
+        raise UserError(f"{request.source} has its style folded in: prune a student that paints in any style")
     return original
 
 

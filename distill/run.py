@@ -13,11 +13,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from distill import teachers
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
+from distill.data.before_after import before_and_after
 from distill.distil import distil
 from distill.losses import LossWeights
 from distill.settings import Settings, from_preset
 from runtime.errors import UserError
+
+#: How a student learns the one style of a teacher that takes no style picture: all it has are that teacher's pictures,
+#: and there is no strength 0 to return to. Its content is what the teacher made of the photo, not the photo; and its
+#: statistics count little beside its pixels, for they can be had more cheaply by colours along the picture's border.
+ONE_STYLE = {"student": "frozen_painter", "teacher_share": 1.0, "identity_share": 0.0}
+ONE_STYLE_LOSS = LossWeights(content=0.0, style=0.2, teacher=8.0, teacher_features=1.0)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class Request:
     resume: bool = False
     from_scratch: bool = False
     cache_gb: float = 4.0
+    teacher_pairs: Path | None = None
     losses: list[str] = field(default_factory=list)
     as_json: bool = False
 
@@ -68,21 +77,47 @@ def width_name(width: float) -> str:
 
 
 def settings_of(request: Request, **options: Any) -> Settings:
-    """The preset with the options applied; quick starts from a student that ships, if there is one of that width."""
+    """The preset with the options applied; quick starts from a student that ships, if there is one of that width.
+
+    That is one of the same teacher, or AdaIN's: its painter serves any teacher as a start.
+    """
+    if request.teacher_pairs is not None:
+        options = {**options, **of_pairs(request.teacher_pairs, options)}
+    elif options.get("teacher") == "pairs":
+        raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
     settings = replace(from_preset(**options), loss=loss_weights(request.losses))
-    shipped = f"{settings.teacher}-w{width_name(settings.width)}"
+    listing = teachers.TEACHERS.get(settings.teacher)
+    if listing is not None and not listing.takes_style:
+        settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))
     if settings.warm_start is not None and request.from_scratch:
         raise UserError("--from-scratch and --warm-start exclude each other")
-    if settings.preset == "quick" and not request.from_scratch and shipped in shipped_students():
-        settings = replace(settings, warm_start=settings.warm_start or shipped)
+    if settings.preset == "quick" and not request.from_scratch and settings.warm_start is None and listing is not None:
+        settings = replace(settings, warm_start=_shipped_start(settings))
     # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.
     rates = from_preset("standard" if settings.warm_start is None else settings.preset)
     muon_lr = options.get("muon_lr") or rates.muon_lr
     return replace(settings, muon_lr=muon_lr, adam_lr=rates.adam_lr * muon_lr / rates.muon_lr)
 
 
-def loss_weights(entries: list[str]) -> LossWeights:
-    """Parse 'style=2' entries; ``UserError`` for an unknown loss or a weight that is not a number of at least 0."""
+def _shipped_start(settings: Settings) -> str | None:
+    """A student of that width that ships: the teacher's own, else AdaIN's."""
+    names = (f"{teacher}-w{width_name(settings.width)}" for teacher in (settings.teacher, "adain"))
+    return next((name for name in names if name in shipped_students()), None)
+
+
+def of_pairs(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that ``--teacher-pairs`` stands for; ``UserError`` where others contradict it."""
+    if options.get("content") is not None or options.get("style") is not None:
+        raise UserError("--teacher-pairs brings its own pictures: leave --content and --style out")
+    before, after = before_and_after(folder)
+    return {"teacher": "pairs", "content": before, "style": after}
+
+
+def loss_weights(entries: list[str], start: LossWeights | None = None) -> LossWeights:
+    """Parse 'style=2' entries; ``UserError`` for an unknown loss or a weight that is not a number of at least 0.
+
+    What is not named stays as in ``start``, or as usual.
+    """
     known = [f.name for f in fields(LossWeights)]
     changes = {}
     for entry in entries:
@@ -93,7 +128,7 @@ def loss_weights(entries: list[str]) -> LossWeights:
             raise UserError(f"--loss {entry}: write a name and a number, like style=2") from None
         if name not in known or not 0 <= changes[name] < float("inf"):
             raise UserError(f"--loss {entry}: known losses are {', '.join(known)}, weights are at least 0")
-    return replace(LossWeights(), **changes)
+    return replace(start or LossWeights(), **changes)
 
 
 def report(trained: Trained, out: Path, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distill.data import PictureSet, open_pictures
+from distill.data.before_after import require_pairs
 from distill.settings import Settings
 from runtime.errors import UserError
 
@@ -19,19 +20,19 @@ EVALUATION_SIZE = 256
 
 @dataclass(frozen=True)
 class Pictures:
-    """Training and held-back pictures of both kinds."""
+    """Training and held-back pictures of both kinds; no paintings for a teacher that has one style."""
 
     content: PictureSet
-    style: PictureSet
+    style: PictureSet | None
     held_content: PictureSet
-    held_style: PictureSet
+    held_style: PictureSet | None
 
 
-def open_all(settings: Settings, say: Say) -> Pictures:
+def open_all(settings: Settings, say: Say, takes_style: bool = True) -> Pictures:
     """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
     short = round(settings.size * SHORT_SIDE_OVER_CROP)
-    sets: dict[str, PictureSet] = {}
-    for kind in ("content", "style"):
+    sets: dict[str, PictureSet | None] = dict.fromkeys(("style", "held_style"))
+    for kind in ("content", "style") if takes_style else ("content",):
         source = getattr(settings, kind)
         train = open_pictures(source, kind, short, "train")
         held, skipped = open_held_back(source, kind)
@@ -39,6 +40,20 @@ def open_all(settings: Settings, say: Say) -> Pictures:
             say(f"skipped {path}: {reason}")
         say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
         sets[kind], sets[f"held_{kind}"] = train, held
+    return Pictures(**sets)
+
+
+def open_pairs(settings: Settings, say: Say) -> Pictures:
+    """Pictures before and after, in the places of photos and paintings; too few to hold any back are judged on all."""
+    short, sets = round(settings.size * SHORT_SIDE_OVER_CROP), {}
+    for kind in ("content", "style"):
+        source = getattr(settings, kind)
+        sets[kind] = open_pictures(source, kind, short, "train")
+        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
+        sets[f"held_{kind}"] = held or open_pictures(source, kind, EVALUATION_SIZE, "all")
+    for part in ("", "held_"):
+        require_pairs(sets[f"{part}content"].names, sets[f"{part}style"].names)
+    say(f"pairs: {len(sets['content'])} from {settings.content}, judged on {len(sets['held_content'])}")
     return Pictures(**sets)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill.data import PictureSet, random_crop
+from distill.data.before_after import aligned
 from distill.settings import Settings
 from distill.teacher_cache import TeacherCache
 from runtime.errors import UserError
@@ -50,26 +52,39 @@ def to_tensor(pictures: list[np.ndarray]) -> Tensor:
 
 
 class Samples:
-    """Draws the batches of a run; ``rank`` of ``world`` processes get disjoint slots of the same global batch."""
+    """Draws the batches of a run; ``rank`` of ``world`` processes get disjoint slots of the same global batch.
+
+    ``paired``: picture i of ``style`` is what the teacher made of picture i of ``content``.
+    """
 
     def __init__(
         self,
         settings: Settings,
         content: PictureSet,
-        style: PictureSet,
+        style: PictureSet | None,
         cache: TeacherCache,
         rank: int = 0,
         world: int = 1,
+        paired: bool = False,
     ):
         if settings.batch % world:
             raise UserError(f"--batch {settings.batch} cannot be shared evenly by {world} processes: give a multiple")
         self.settings, self.content, self.style, self.cache = settings, content, style, cache
+        self.paired = paired
         share = settings.batch // world
         self.slots = range(rank * share, (rank + 1) * share)
 
     def crops(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         size = self.settings.size
-        photo = self.content[int(rng.integers(len(self.content)))]
+        index = int(rng.integers(len(self.content)))
+        photo = self.content[index]
+        if self.paired:  # the teacher's picture takes the style's place, cut out where the photo is
+            photo, painted = aligned(photo, self.style[index])
+            after = random_crop(painted, size, copy.deepcopy(rng), augment=False)
+            return random_crop(photo, size, rng, augment=False), after
+        if self.style is None:  # the teacher has one style, and a photo stands where nobody looks
+            crop = random_crop(photo, size, rng, augment=False)
+            return crop, crop
         painting = self.style[int(rng.integers(len(self.style)))]
         return random_crop(photo, size, rng, augment=False), random_crop(painting, size, rng, augment=True)
 

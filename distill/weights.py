@@ -54,9 +54,11 @@ KNOWN: dict[str, Weights] = {
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "params_ema", "params")
 
 
-def choose_weights(name: str, choice: str | Path | None) -> Path | None:
+def choose_weights(name: str, choice: str | Path | None, beside: bool = False) -> Path | None:
     """The file that `--weights` stands for: 'compact' is None (use what ships), 'download' fetches what is missing,
     a path is looked into, and without a choice the environment and the cache are.
+
+    With `beside` the path is of other weights: where the file does not lie beside them, it is as without a choice.
 
     Raises UserError as :func:`find_weights` does.
     """
@@ -64,6 +66,9 @@ def choose_weights(name: str, choice: str | Path | None) -> Path | None:
         return None
     if choice is not None and str(choice) == "download":
         return find_weights(name, None, download=True)
+    if choice is not None and beside:
+        folder = Path(choice) if Path(choice).is_dir() else Path(choice).parent
+        return _in_directory(folder, KNOWN[name]) or find_weights(name, None, download=False)
     return find_weights(name, None if choice is None else Path(choice), download=False)
 
 

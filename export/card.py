@@ -26,10 +26,11 @@ _SCORES = {
 
 def card_text(manifest: Manifest, picture: str | None = None) -> str:
     """The card as Markdown; ``picture`` is a picture file's name in the bundle."""
+    shown = "photo, teacher" if manifest.student.fixed_style else "photo, style, teacher"
     parts = [
         f"# {manifest.name}",
         _what_it_is(manifest),
-        *([f"![photo, style, teacher and student]({picture})", "Photo, style, teacher, student."] if picture else []),
+        *([f"![{shown} and student]({picture})", f"{shown.capitalize()}, student."] if picture else []),
         "## Use",
         _use(manifest),
         "## How it was made",

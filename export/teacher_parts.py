@@ -1,14 +1,16 @@
-"""The AdaIN teacher with its style side and its content side apart, for benchmarks that set it beside its students."""
+"""Teachers with their style side and their content side apart, for benchmarks that set them beside students."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from distill.perceptual import moments, vgg_from_community
+from distill.teachers import cyclegan, johnson, microast
 from distill.teachers.adain import decoder_from_community
+from distill.teachers.named_weights import weight_count
 from distill.weights import load_state
 from runtime.errors import UserError
 
@@ -41,3 +43,23 @@ def adain_parts(encoder_file: Path, decoder_file: Path) -> tuple[StyleSide, Call
         return decoder((features - own_mean) / own_deviation * deviation + mean)
 
     return style_side, content_side, sum(p.numel() for net in (encoder, decoder) for p in net.parameters())
+
+
+def microast_parts(files: Mapping[str, Path]) -> tuple[StyleSide, Callable[..., Tensor], int]:
+    """The same of MicroAST, whose style side gives eight codes (1, C, 1, 1); sides of contents are multiples of 4.
+
+    Args:
+        files: by role, see `distill.teachers.microast.FILES`.
+    """
+    teacher = microast.of_files(files)
+    return teacher.style_codes, teacher.paint, weight_count(teacher)
+
+
+def one_style_parts(name: str, file: Path) -> tuple[Callable[[Tensor], Tensor], int, str]:
+    """The content side of ``johnson`` or ``cyclegan``, how many parameters it has, and what its style is called.
+
+    Raises:
+        UserError: the weights are damaged or of another architecture.
+    """
+    teacher = {"johnson": johnson.of_file, "cyclegan": cyclegan.of_file}[name](file)
+    return teacher.paint, weight_count(teacher), teacher.style_name

@@ -1,6 +1,6 @@
 """Published networks that do the same work, by name: adapters for weights that the user has.
 
-Each network is written from its paper and the names in its weight files, as functions of those weights; nothing is
+The networks are those of the teachers of the same names, reached through `export.teacher_parts`; nothing is
 downloaded. To add one, write a module with ``networks(files) -> Networks`` (see `benchmarks.peers.networks`) and give
 it a line here.
 """
@@ -69,7 +69,7 @@ PEERS = {
         precision="fp16",
     ),
     "johnson-full": Peer(
-        f"{_JOHNSON}, full width", "benchmarks.peers.johnson_tensorflow", {"content": "full_*.npz"}, fixed_style=True
+        f"{_JOHNSON}, full width", "benchmarks.peers.johnson", {"content": "full_*.npz"}, fixed_style=True
     ),
     "johnson-nc16": Peer(
         f"{_JOHNSON}, 16 channels", "benchmarks.peers.johnson", {"content": "*_nc16_*.model"}, fixed_style=True

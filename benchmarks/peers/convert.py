@@ -59,9 +59,6 @@ def _onnx(name: str, peer: Peer, files: dict[str, Path], folder: Path) -> Prepar
         graphs = {role: str(path) for role, path in write_graphs(networks, folder, name).items()}
     except ModuleNotFoundError as error:
         raise PeerAbsent(f"converting it needs {error.name}: pip install 'brushlet[export]'") from error
-    except (KeyError, RuntimeError) as error:  # a weight's name or shape that its network does not have
-        reason = str(error).splitlines()[0][:150]
-        raise PeerAbsent(f"{', '.join(path.name for path in files.values())}: not this network ({reason})") from error
     text = ", ".join(filter(None, (peer.title, f"{networks.parameters / 1e6:.2f} M parameters", networks.note)))
     return PreparedPeer(name, text, peer.engine, peer.precision, graphs, networks.multiple)
 

@@ -25,6 +25,13 @@ class FrozenPainter(HaarLayers):
         return self.paint(content)
 
     @classmethod
+    def unsteered(cls, painter: HaarPainter) -> FrozenPainter:
+        """The painter at strength 0, where every scale is 1 and every shift 0: it learned to give back the photo."""
+        frozen = cls(painter.width, painter.block_count, painter.channels).to(painter.stem.weight.dtype)
+        frozen.load_state_dict({k: v for k, v in painter.state_dict().items() if not k.startswith("style.")})
+        return frozen
+
+    @classmethod
     @torch.no_grad()
     def folding(cls, painter: HaarPainter, affine: Sequence[Affine]) -> FrozenPainter:
         """The painter that gives ``painter.paint(content, affine)`` for every content, in eval mode.
@@ -39,9 +46,7 @@ class FrozenPainter(HaarLayers):
             ValueError: a scale of the trunk is not above 0, which no code of the style encoder gives: target and
                 measured deviations are positive.
         """
-        frozen = cls(painter.width, painter.block_count, painter.channels).to(painter.stem.weight.dtype)
-        layers = {k: v for k, v in painter.state_dict().items() if not k.startswith("style.")}
-        frozen.load_state_dict(layers)
+        frozen = cls.unsteered(painter)
         skip, trunk, *blocks, up, mix = [(a.flatten(), b.flatten()) for a, b in affine]
         for layer, (scale, shift) in zip(
             [*(block.inner for block in frozen.blocks), frozen.up.conv5, frozen.mix], [*blocks, up, mix], strict=True

@@ -259,7 +259,7 @@ def test_a_warm_start_is_the_student_that_is_named(finished, settings):
 
 
 def test_vgg19_is_a_loss_only_where_it_has_a_share(settings, monkeypatch):
-    monkeypatch.setattr(distil_module, "vgg19_perception", lambda weights: tiny.small_perception())
+    monkeypatch.setattr(distil_module, "vgg19_perception", lambda weights, beside: tiny.small_perception())
     losses, judge = distil_module.perceptions_for(settings)
     assert set(losses) == {"compact", "vgg19"} and judge.name == "vgg19"
     losses, judge = distil_module.perceptions_for(replace(settings, vgg_share=0.0))

@@ -221,7 +221,7 @@ def test_the_smallest_student_has_nothing_to_prune(run, tmp_path, monkeypatch):
 
 def test_a_style_that_is_folded_in_stays(tmp_path):
     save_student(tmp_path / "s.safetensors", Trained(FrozenPainter(0.25), {}, {}, {}))
-    assert "has its style folded in: prune the student" in refused(tmp_path / "s.safetensors", "--out", tmp_path / "x")
+    assert "has its style folded in: prune a student" in refused(tmp_path / "s.safetensors", "--out", tmp_path / "x")
 
 
 def test_folders_of_a_shipped_students_maker_are_replaced_by_what_ships(run, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from distill import download, weights
 from distill.download import fetch
-from distill.weights import KNOWN, Weights, find_weights, load_state
+from distill.weights import ENVIRONMENT, KNOWN, Weights, choose_weights, find_weights, load_state
 from runtime.errors import UserError
 
 CONTENT = bytes(range(256)) * 4000
@@ -307,3 +307,19 @@ def test_the_real_weights_have_the_communitys_layout(shared_data):
     decoder = load_state(find_weights("adain-decoder", directory))
     assert encoder["0.weight"].shape == (3, 3, 1, 1)
     assert decoder["28.weight"].shape == (3, 64, 3, 3)
+
+
+def test_vgg_is_looked_for_beside_a_teachers_weights(no_weights, tmp_path, monkeypatch):
+    """A teacher's folder or file need not come with VGG-19; one that lies beside it wins over the environment."""
+    (tmp_path / "teacher").mkdir()
+    candy = tmp_path / "teacher" / "candy.model"
+    candy.write_bytes(b"")
+    assert choose_weights("vgg19", candy, beside=True) is None
+    with pytest.raises(UserError, match="holds neither vgg_normalised.pth nor"):
+        choose_weights("vgg19", candy.parent)
+    elsewhere, here = tmp_path / "vgg_normalised.pth", candy.parent / "vgg_normalised.pth"
+    elsewhere.write_bytes(b"")
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    assert choose_weights("vgg19", candy, beside=True) == elsewhere
+    here.write_bytes(b"")
+    assert choose_weights("vgg19", candy, beside=True) == choose_weights("vgg19", candy.parent, beside=True) == here

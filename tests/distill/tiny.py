@@ -17,12 +17,16 @@ from torch import Tensor, nn
 
 from distill import accelerator, distil, run_pictures, settings, teachers
 from distill.perceptual import COMPACT_CHANNELS, CompactPerception, Vgg, Vgg19Perception
-from distill.teachers import Teacher
+from distill.teachers import Listing, Teacher
+from distill.teachers.teacher import OneStyleTeacher
 
 PRESET = {
     **{"steps": 12, "batch": 2, "size": 64, "pairs": 4, "width": 0.125},
     **{"checkpoint_every": 3, "sheet_every": 6, "teacher_share": 0.5, "identity_share": 0.2},
 }
+
+LISTING = Listing("tests.distill.tiny", "nobody", 1839, "none", "CC0")
+SEPIA = Listing("tests.distill.tiny_sepia", "nobody", 1880, "none", "CC0", takes_style=False)
 
 
 class Negative(Teacher):
@@ -37,6 +41,18 @@ class Negative(Teacher):
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         self.painted += len(content)
         return 1 - content
+
+
+class Sepia(OneStyleTeacher):
+    """Brown pictures, whatever the photo's colours."""
+
+    name = "sepia"
+
+    def __init__(self) -> None:
+        super().__init__("a sepia print", "CC0", "brown")
+
+    def paint(self, content: Tensor) -> Tensor:
+        return content.mean(1, keepdim=True) * torch.tensor([0.9, 0.7, 0.4])[:, None, None]
 
 
 def load(weights: str | Path | None) -> Negative:
@@ -64,13 +80,13 @@ def small_perception(seed: int = 0) -> Vgg19Perception:
     return randomised(lambda: Vgg19Perception(Vgg((8, 8, 8, 8))), seed)
 
 
-def no_vgg19(weights: str | Path | None) -> None:
+def no_vgg19(weights: str | Path | None, beside: bool = False) -> None:
     return None
 
 
 def install(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Make `--teacher negative --preset tiny` known and everything else small, and the same on every machine."""
-    put(teachers, "TEACHERS", {**teachers.TEACHERS, "negative": "tests.distill.tiny"})
+    put(teachers, "TEACHERS", {**teachers.TEACHERS, "negative": LISTING, "sepia": SEPIA})
     put(settings, "PRESETS", {**settings.PRESETS, "tiny": PRESET})
     put(distil, "compact_perception", perception)
     put(distil, "vgg19_perception", no_vgg19)

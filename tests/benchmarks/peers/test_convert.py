@@ -122,7 +122,7 @@ def test_absent_weights_are_named(name, tmp_path):
 
 def test_weights_of_another_network_are_refused(weights, tmp_path):
     shutil.copy(weights / "adain_decoder.pth", tmp_path / "candy_nc8_b1.model")
-    with pytest.raises(PeerAbsent, match=r"candy_nc8_b1.model: not this network \('conv1"):
+    with pytest.raises(PeerAbsent, match="candy_nc8_b1.model: not the network of johnson .there is no 'conv1"):
         prepare_peer("johnson-nc8", tmp_path, tmp_path)
     shutil.copy(weights / "adain_decoder.pth", tmp_path / "vgg_normalised.pth")
     shutil.copy(weights / "adain_decoder.pth", tmp_path / "decoder.pth")
@@ -141,7 +141,7 @@ class Harmful:
 def test_code_in_weights_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"conv1": Harmful()}, "candy_nc8_b1.model")
-    with pytest.raises(PeerAbsent, match="candy_nc8_b1.model cannot be read as weights"):
+    with pytest.raises(PeerAbsent, match="candy_nc8_b1.model is refused"):
         prepare_peer("johnson-nc8", tmp_path, tmp_path)
     assert not Path("executed").exists()
 

@@ -1,0 +1,48 @@
+"""What ``brushlet teach-demo`` does: the teacher itself paints one photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from distill.teachers import Teacher, listed, load_teacher
+from runtime.errors import UserError
+from runtime.framing import to_picture, to_tensor
+from runtime.image_files import keeps_alpha, read_picture, write_picture
+
+#: Sides of pictures that teachers take, in pixels: below, encoders have no pixels left; above, machines no memory.
+SMALLEST, LARGEST = 32, 4096
+
+
+def paint_with_teacher(
+    name: str, photo: Path, style: Path | None, output: Path, weights: str | None = None, size: int = 512
+) -> Teacher:
+    """Write ``photo`` as the teacher called ``name`` paints it, scaled down to a long side of ``size`` pixels.
+
+    ``style`` is scaled down likewise. Returns the teacher.
+
+    Raises:
+        UserError: no such teacher, no weights, a style that is missing or of no use, or a picture that cannot be read
+            or written.
+    """
+    takes_style = listed(name).takes_style
+    if takes_style and style is None:
+        raise UserError(f"{name} paints in the style of a picture: give one after the photo")
+    if not takes_style and style is not None:
+        raise UserError(f"{name} has one style, which is part of its weights: leave {style} out")
+    if not SMALLEST <= size <= LARGEST:
+        raise UserError(f"--size must be from {SMALLEST} to {LARGEST}, not {size}")
+    keeps_alpha(output)  # refuses a name that cannot be written before anything is painted
+    pictures = [tensor_of(path, size) for path in (photo, style) if path is not None]
+    teacher = load_teacher(name, weights)
+    write_picture(output, to_picture(teacher.stylize(*pictures).numpy()))
+    return teacher
+
+
+def tensor_of(path: Path, size: int) -> torch.Tensor:
+    """A picture file as (1, 3, H, W) float32 in [0, 1], its long side at most ``size`` pixels."""
+    rgb = read_picture(path, long_side=size).on_white()
+    if min(rgb.shape[:2]) < SMALLEST:
+        raise UserError(f"{path} is {rgb.shape[1]}x{rgb.shape[0]} pixels here; a teacher needs {SMALLEST} on each side")
+    return torch.from_numpy(to_tensor(rgb))
