@@ -35,6 +35,7 @@ STAGES = {
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
     "style": Stage("runtime.styles.cli", "Save styles, and show them side by side."),
+    "personalize": Stage("distill.personalize_cli", "Make a style code from a few pictures of your own."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "devices": Stage("devices.cli", "Say what a device is."),
     "doctor": Stage("devices.doctor.cli", "Say what is installed, what is missing, and the command that mends it."),
