@@ -38,6 +38,7 @@ STAGES = {
     "stylize": Stage("runtime.cli", "Paint photos in a style."),
     "models": Stage("runtime.models_cli", "List the students that ship, with their sizes and scores."),
     "style": Stage("runtime.styles.cli", "Save styles, and show them side by side."),
+    "personalize": Stage("distill.personalize_cli", "Make a style code from a few pictures of your own."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
     "report": Stage("benchmarks.report.cli", "Show what records hold: a page, or a table."),
     "devices": Stage("devices.cli", "Say what a device is."),
