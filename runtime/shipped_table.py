@@ -10,13 +10,14 @@ from runtime.shipped import SHIPPED, shipped_models
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
-    """One student as JSON: ``bytes`` of its graphs by precision, ``scores`` by name as its manifest records them.
+    """One student as JSON: ``bytes`` of its ONNX graphs by precision, ``scores`` by name as its manifest records them.
 
     ``pairs``, ``judge`` and ``scores`` are None where the student was not judged.
     """
     sizes: dict[str, int] = {}
     for graph in manifest.graphs:
-        sizes[graph.precision] = sizes.get(graph.precision, 0) + graph.bytes
+        if graph.format == "onnx":
+            sizes[graph.precision] = sizes.get(graph.precision, 0) + graph.bytes
     quality = manifest.quality
     scores = quality.get("scores")
     return {
@@ -46,15 +47,18 @@ def print_models(as_json: bool = False) -> None:
     from rich.table import Table
 
     table = Table(caption="Losses: means over held-back pairs; lower is better. `card.md` in each bundle says more.")
-    for column in ("student", "painter's weights", "kB by precision", "content loss", "style loss", "styles by name"):
+    for column in ("student", "painter's weights", "kB by precision", "content loss", "style loss"):
         table.add_column(column, overflow="fold")
     for record in records:
         sizes = ", ".join(f"{precision} {count / 1e3:.0f}" for precision, count in record["bytes"].items())
         losses = [_score(record["scores"], loss) for loss in ("content", "style")]
         weights = f"{record['parameters'].get('paint', 0):,}"
-        styles = "one, folded in" if record["fixed_style"] else ", ".join(record["styles"])
-        table.add_row(record["name"], weights, sizes, *losses, styles)
-    Console().print(table)
+        table.add_row(record["name"], weights, sizes, *losses)
+    console = Console()
+    console.print(table)
+    for record in records:
+        styles = "one style, folded in" if record["fixed_style"] else f"styles {', '.join(record['styles']) or 'none'}"
+        console.print(f"{record['name']}: {styles}", highlight=False)
 
 
 def _score(scores: dict[str, Any] | None, loss: str) -> str:

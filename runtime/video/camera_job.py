@@ -54,9 +54,10 @@ def run_camera_job(job: StylizeJob, as_json: bool = False) -> None:
     name, steadiness = job.video.require_camera(), job.video.steadiness
     if job.contents or job.output:
         raise UserError("a camera is shown, not written: leave out files and -o")
+    windowed = job.video.mjpeg is None and window_works()  # before the camera, which brings PyAV
     with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, **stylizer_options(job)) as stylizer:
         painter = stylizer.frames(style_of_frames(job, stylizer), job.controls.strength, steadiness)
-        with Camera.open(name, job.size) as camera, _screen(job.video.mjpeg) as screen:
+        with Camera.open(name, job.size) as camera, _screen(windowed, job.video.mjpeg) as screen:
             summary = show_camera(name, camera, painter, screen)
     if as_json:
         print(json.dumps(asdict(summary), indent=1))
@@ -90,8 +91,8 @@ def show_camera(
     )
 
 
-def _screen(port: int | None) -> MjpegServer | PreviewWindow:
-    if port is None and window_works():
+def _screen(windowed: bool, port: int | None) -> MjpegServer | PreviewWindow:
+    if windowed:
         return PreviewWindow()
     if port is None:
         print("note: no window without a screen and OpenCV (pip install 'brushlet[camera]')", file=sys.stderr)

@@ -13,7 +13,13 @@ _STOP_KEYS = (ord("q"), 27)
 
 
 def window_works() -> bool:
-    """Whether OpenCV is installed and there is a screen to open a window on."""
+    """Whether OpenCV is installed and there is a screen to open a window on; asked before PyAV is imported.
+
+    Both packages bring X11 libraries of the same names. With PyAV's in place, OpenCV waits for its window for ever; the
+    other way round both work (seen with PyAV 18.1 and OpenCV 5.0 on Linux).
+    """
+    if "av" in sys.modules and "cv2" not in sys.modules:
+        return False
     # OpenCV ends the process where it finds no screen, so it has to be known before.
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False

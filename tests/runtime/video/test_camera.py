@@ -224,5 +224,9 @@ def test_no_screen_no_window(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(name, raising=False)
     assert not window_works()
     monkeypatch.setenv("DISPLAY", ":0")
+    assert window_works()
     monkeypatch.setitem(sys.modules, "cv2", None)
+    assert not window_works()
+    monkeypatch.delitem(sys.modules, "cv2")
+    monkeypatch.setitem(sys.modules, "av", None)  # imported before OpenCV, whose window would hang
     assert not window_works()
