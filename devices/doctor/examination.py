@@ -18,20 +18,28 @@ READY, MISSING, ELSEWHERE = "ready", "missing", "elsewhere"
 class Need:
     """A stage, an export format or an engine: the extras that bring what it needs, and whether an NVIDIA GPU is needed.
 
-    ``without_gpu`` says what to do on a machine that has none.
+    ``without_gpu`` says what to do on a machine that has none; ``mac`` that it works on macOS only.
     """
 
     kind: str
     name: str
     extras: tuple[str, ...] = ()
     without_gpu: str | None = None
+    mac: bool = False
 
 
 NEEDS = (
     Need("stage", "distill", ("distill",)),
+    Need("stage", "teachers", ("distill",)),
+    Need("stage", "teach-demo", ("distill",)),
     Need("stage", "prune", ("prune",)),
     Need("stage", "export", ("export",)),
     Need("stage", "stylize"),
+    Need("stage", "stylize videos", ("video",)),
+    Need("stage", "stylize large files", ("large",)),
+    Need("stage", "models"),
+    Need("stage", "style"),
+    Need("stage", "personalize", ("distill",)),
     Need("stage", "bench", ("bench",)),
     Need("stage", "report", ("bench",)),
     Need("export", "onnx", ("export",)),
@@ -40,6 +48,7 @@ NEEDS = (
     Need("export", "tensorrt-rtx", ("export", "tensorrt-rtx")),
     Need("engine", "onnxruntime"),
     Need("engine", "openvino", ("openvino",)),
+    Need("engine", "coreml", ("coreml",), mac=True),
     Need("engine", "tensorrt", ("tensorrt",), "run it on a machine that has one"),
     Need("engine", "tensorrt-rtx", ("tensorrt-rtx",), "run it on a machine that has one"),
 )  # fmt: skip
@@ -184,6 +193,8 @@ def _ability(env: Environment, need: Need) -> Ability:
     if any(extra in env.requirements.foreign for extra in need.extras):
         missing = ("packages that do not exist for this system",)
         return Ability(need.kind, need.name, ELSEWHERE, missing, need.without_gpu or "do it on Linux")
+    if need.mac and env.platform != "darwin":
+        return Ability(need.kind, need.name, ELSEWHERE, ("macOS",), "run it on a Mac")
     if need.without_gpu and not env.has_nvidia_gpu:
         return Ability(need.kind, need.name, ELSEWHERE, ("an NVIDIA GPU",), need.without_gpu)
     missing = _missing_packages(env, need)

@@ -14,6 +14,7 @@ from rich.console import Console
 from distill.checkpoint import Trained, load_student, save_student
 from distill.distil import distil, start
 from distill.evaluate import held_back_pairs
+from distill.framed import paint_framed
 from distill.losses import LossWeights, style_loss
 from distill.objective import Objective
 from distill.run import ONE_STYLE_LOSS, Request, settings_of
@@ -87,7 +88,7 @@ def test_the_style_of_the_loss_is_the_teachers(settings):
     see = tiny.small_perception()
     step = Objective(FrozenPainter(0.125), {"compact": see}, LossWeights(content=0))
     losses = step(batch, "compact")
-    wanted = style_loss(see(step.student.paint(content)), see(teacher))
+    wanted = style_loss(see(paint_framed(step.student, content, ())), see(teacher))
     assert losses["style"].item() == pytest.approx(wanted.item(), rel=1e-4)
     others = step(replace(batch, style=1 - style), "compact")
     assert all(torch.equal(losses[name], others[name]) for name in losses)
