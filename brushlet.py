@@ -49,6 +49,7 @@ EXTRAS = {
     "tensorrt-rtx": ("tensorrt_rtx",),
     "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
+    "camera": ("cv2",),
     "bench": ("ai_edge_litert",),
 }
 

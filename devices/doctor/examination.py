@@ -32,6 +32,7 @@ NEEDS = (
     Need("stage", "prune", ("prune",)),
     Need("stage", "export", ("export",)),
     Need("stage", "stylize"),
+    Need("stage", "stylize videos", ("video",)),
     Need("stage", "bench", ("bench",)),
     Need("export", "onnx", ("export",)),
     Need("export", "coreml", ("coreml",)),

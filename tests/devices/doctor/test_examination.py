@@ -213,7 +213,7 @@ def test_nothing_to_mend_is_not_mentioned(machine):
     every = {requirement.name: "99" for requirement in machine({}).requirements.of(["dev", "tensorrt"])}
     fitting = {name: "2.0" for name in every} | BASE | EXPORT | {
         "torch-pruning": "1.6", "coremltools": "9.0", "openvino": "2025.1", "ai-edge-litert": "2.3",
-        "cuda-bindings": "13.0", "tensorrt-rtx-cu13": "1.7", "tensorrt": "10.9",
+        "cuda-bindings": "13.0", "tensorrt-rtx-cu13": "1.7", "tensorrt": "10.9", "av": "18.1",
     }  # fmt: skip
     report = examine(machine(fitting, answers={"nvidia-smi": SMI}))
     assert {ability.state for ability in report.abilities} == {"ready"}
