@@ -55,6 +55,7 @@ EXTRAS = {
     "tensorrt-rtx": ("tensorrt_rtx",),
     "tensorrt": ("cuda", "tensorrt"),
     "video": ("av",),
+    "camera": ("cv2",),
     "large": ("pyvips",),
     "bench": ("ai_edge_litert", "onnx", "scipy"),
 }

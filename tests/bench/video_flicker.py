@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from runtime import StyleCode, Stylizer, list_pictures, read_picture
 from runtime.framing import resize
@@ -27,6 +27,7 @@ RATE = 24
 FRAMES = 24
 NOISE = 3.0  # levels: a phone's sensor indoors
 STILL_LEVELS = 2.0
+NOISY = "still, sensor noise"
 DEFAULT = Steadiness()
 WAYS = {
     "each frame on its own": UNSTEADY,
@@ -49,15 +50,15 @@ def scenes(still: np.ndarray) -> dict[str, tuple[Clip, Score]]:
         "zoom, 0.4 % a frame": make_clip(still, FRAMES, zoom(0.004), NOISE),
     }
     resting = {
-        "still, sensor noise": make_clip(still, FRAMES, pan(0), NOISE),
+        NOISY: make_clip(still, FRAMES, pan(0), NOISE),
         "still, lamp of ±3 %": make_clip(still, FRAMES, pan(0), exposure=flicker),
         "still, visitor comes in": make_clip(still, FRAMES, pan(0), visitor=True),
     }
     scored: dict[str, tuple[Clip, Score]] = {}
     for name, clip in {**moving, **resting}.items():
         scored[name] = clip, lambda frames, clip=clip: warping_error(frames, clip)
-    noisy = resting["still, sensor noise"]
-    scored["the same, deviation over time"] = noisy, lambda frames: unrest(frames, noisy)
+        if name == NOISY:
+            scored[f"{NOISY}: deviation over time"] = clip, lambda frames, clip=clip: unrest(frames, clip)
     return scored
 
 
@@ -166,10 +167,17 @@ def main(
     if as_json:
         print(json.dumps({"model": model, "style": style, "scores": scores, "distance_from_clean": costs}, indent=1))
         return
-    table = Table("clip", "original", *WAYS, title=f"Change from frame to frame, in levels of 255: {model}, {style}")
+    table = Table(
+        Column("clip", no_wrap=True),
+        "original",
+        *WAYS,
+        title=f"Change from frame to frame, in levels of 255: {model}, {style}",
+    )
     for scene, row in scores.items():
         table.add_row(scene, *(f"{row[way]:.2f}" for way in ("original", *WAYS)))
-    cost = Table("clip", *WAYS, title="Distance from the painting of the clip without noise, in levels")
+    cost = Table(
+        Column("clip", no_wrap=True), *WAYS, title="Distance from the painting of the clip without noise, in levels"
+    )
     for scene, row in costs.items():
         cost.add_row(scene, *(f"{row[way]:.2f}" for way in WAYS))
     Console().print(table, cost)

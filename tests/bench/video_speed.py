@@ -18,7 +18,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from runtime import Stylizer, UserError
 from runtime.affine import Affine
@@ -115,7 +115,11 @@ def main(
     if as_json:
         print(json.dumps({"threads": threads, "fps": found}, indent=1))
         return
-    table = Table("student, engine, precision", *PARTS, title=f"Frames per second, best (median), {threads} threads")
+    table = Table(
+        Column("student, engine, precision", no_wrap=True),
+        *PARTS,
+        title=f"Frames per second, best (median), {threads} threads",
+    )
     for name, row in found.items():
         table.add_row(name, *(f"{max(row[part]):.1f} ({statistics.median(row[part]):.1f})" for part in PARTS))
     Console().print(table)
