@@ -39,7 +39,7 @@ def refit(records: Sequence[Path], bundles: Sequence[Path], output: Path | None)
         raise UserError("there is nothing to fit: measure at least two bundles at several sizes first")
     fitted = Fitted(
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        command=shlex.join(["python", "-m", "benchmarks.prediction", *sys.argv[1:]]),
+        command=_command(records, bundles),
         records=tuple(_source(file) for file in files),
         fits=tuple(fits),
     )
@@ -52,6 +52,12 @@ def refit(records: Sequence[Path], bundles: Sequence[Path], output: Path | None)
 def show(file: Path | None) -> None:
     """Print a fitted file. Raises UserError where it cannot be read."""
     Console(highlight=False).print(_tables(read_fitted(file or SHIPPED)))
+
+
+def _command(records: Sequence[Path], bundles: Sequence[Path]) -> str:
+    """The line that makes the same fit; where the file was written says nothing of what is in it."""
+    words = ["python", "-m", "benchmarks.prediction", "fit", *map(str, records)]
+    return shlex.join([*words, *(word for bundle in bundles for word in ("--bundles", str(bundle)))])
 
 
 def _files(records: Sequence[Path]) -> Iterator[Path]:
