@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distill import teachers
 from distill.data import is_one_picture
 from distill.settings import Settings
-from distill.teachers import Teacher, load_teacher
+from distill.teachers import Teacher, find, load_teacher
+from distill.teachers.command import CommandTeacher
 from distill.teachers.one_painting import OnePainting
+from distill.teachers.outside_tool import takes_style
 from runtime.errors import UserError
 
 
 def has_one_style(settings: Settings) -> bool:
     """Whether its student paints in one style: that of a single picture, or the one that is part of the teacher."""
-    listing = teachers.TEACHERS.get(settings.teacher)
-    return listing is not None and (not listing.takes_style or is_one_picture(settings.style))
+    listing = find(settings.teacher)
+    if listing is None:
+        return False
+    if settings.teacher == CommandTeacher.name and not takes_style(settings.teacher_options.get("command", "")):
+        return True
+    return not listing.takes_style or is_one_picture(settings.style)
 
 
 def open_teacher(settings: Settings) -> Teacher:
