@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -80,17 +79,10 @@ def test_each_word_stays_one_argument(words):
     assert filled(split_command(text), places) == [sys.executable, *words, "/a b/{out}", "--to=/c 'd'"]
 
 
-def test_no_shell_reads_it(tmp_path):
-    code = TOOL + "\nimport json; json.dump(sys.argv, open('arguments', 'w'))"
-    text = tool(
-        tmp_path, code.replace("sys.argv[1:]", "sys.argv[-2:]"), arguments="'$(touch x)' '; touch y' {content} {out}"
-    )
-    before = os.getcwd()
-    try:
-        os.chdir(tmp_path)
-        command(text).stylize(torch.rand(1, 3, 16, 16))
-    finally:
-        os.chdir(before)
+def test_no_shell_reads_it(tmp_path, monkeypatch):
+    code = TOOL.replace("sys.argv[1:]", "sys.argv[-2:]") + "import json; json.dump(sys.argv, open('arguments', 'w'))"
+    monkeypatch.chdir(tmp_path)
+    command(tool(tmp_path, code, arguments="'$(touch x)' '; touch y' {content} {out}")).stylize(torch.rand(1, 3, 9, 9))
     assert json.loads((tmp_path / "arguments").read_text())[1:3] == ["$(touch x)", "; touch y"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arguments", "tool.py"]
 
