@@ -33,6 +33,8 @@ def print_teachers(as_json: bool) -> None:
         if listing.time:
             print(f"    time per picture: {listing.time}")
         print(f"    licence: {listing.licence}")
+        if listing.trainer:
+            print(f"    without weights it is trained from one painting: --style FILE, or brushlet teach-{name}")
 
 
 def everyone() -> tuple[list[tuple[str, Listing]], list[str]]:
@@ -52,7 +54,7 @@ def everyone() -> tuple[list[tuple[str, Listing]], list[str]]:
 def record(name: str, listing: Listing) -> dict[str, Any]:
     """A teacher as plain JSON data."""
     fields = asdict(listing)
-    del fields["module"]
+    del fields["module"], fields["trainer"]
     return {"name": name, **fields, "needs_weights": not listing.ships}
 
 

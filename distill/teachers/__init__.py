@@ -29,6 +29,16 @@ TEACHERS = {
         "content_encoder, style_encoder, modulator and decoder_iter_*.pth.tar (EndyWon/MicroAST)",
         "MIT",
     ),
+    "gatys": Listing(
+        "distill.teachers.gatys",
+        "Gatys, Ecker & Bethge, A neural algorithm of artistic style (1508.06576)",
+        2015,
+        "VGG-19 as vgg_normalised.pth, whole or cut off, or torchvision's vgg19-*.pth, or what ships",
+        "VGG-19 CC BY 4.0",
+        ships=True,
+        time="seconds (the compact network) to minutes (VGG-19) on two cores",
+        options=("optimiser", "steps", "style_weight", "start", "colour", "pooling", "seed"),
+    ),
     "johnson": Listing(
         "distill.teachers.johnson",
         "Johnson, Alahi & Fei-Fei, Perceptual losses for real-time style transfer and super-resolution (1603.08155)",
@@ -36,6 +46,8 @@ TEACHERS = {
         "a file in the layout of pytorch/examples, any width, or .npz of lengstrom/fast-style-transfer",
         "of the weights that are given; those of lengstrom/fast-style-transfer are for research only",
         takes_style=False,
+        trainer="distill.teachers.johnson_from_painting",
+        options=("width", "steps", "batch", "size", "style_weight"),
     ),
     "cyclegan": Listing(
         "distill.teachers.cyclegan",

@@ -22,7 +22,9 @@ class Listing:
         takes_label_map: its content is a map of labels instead of a photo.
         ships: it can do without weights that a user has to give.
         time: what a picture typically takes, in words; empty for networks that paint in one pass.
-        options: names of what else can be chosen with ``--teacher-option``: the keyword arguments of its ``load``.
+        trainer: the module whose ``teacher_of`` trains it from one painting, where there are no weights.
+        options: names of what else can be chosen with ``--teacher-option``: the keyword arguments of its ``load``,
+            or of ``teacher_of``.
         origin: the package that brings it, with its version; filled in for packages from outside.
     """
 
@@ -35,5 +37,6 @@ class Listing:
     takes_label_map: bool = False
     ships: bool = False
     time: str = ""
+    trainer: str = ""
     options: tuple[str, ...] = ()
     origin: str = OWN
