@@ -92,15 +92,15 @@ def settings_of(request: Request, **options: Any) -> Settings:
 
     That is one of the same teacher, or AdaIN's: its painter serves any teacher as a start.
     """
-    if request.teacher_pairs is not None:
-        options = {**options, **of_pairs(request.teacher_pairs, options)}
-    elif options.get("teacher") == "pairs":
-        raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
     chosen = parse_options(request.teacher_options)
     if request.teacher_command is not None:
         if request.teacher_pairs is not None:
             raise UserError("--teacher-command and --teacher-pairs exclude each other")
         options, chosen = {**options, "teacher": "command"}, {**chosen, "command": request.teacher_command}
+    elif request.teacher_pairs is not None:
+        options = {**options, **of_pairs(request.teacher_pairs, options)}
+    elif options.get("teacher") == "pairs":
+        raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
     settings = replace(from_preset(**options), loss=loss_weights(request.losses), teacher_options=chosen)
     if has_one_style(settings):
         settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))

@@ -147,17 +147,18 @@ class GatysTeacher(Teacher):
 
 
 def content_loss(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Equation 1 of activations (1, N, H, W), as a mean of (F - P)²: in a sum, large pictures would have less style."""
-    return sum((mine - theirs).square().mean() for mine, theirs in pairs)
+    """Equation 1, half the squared error of activations (1, N, H, W): their mean, so that large pictures keep style."""
+    return sum(0.5 * (mine - theirs).square().mean() for mine, theirs in pairs)
 
 
 def style_loss(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Equations 4 and 5 of activations and Gram matrices (1, N_l, N_l): Σ w_l times the mean of (G_l - A_l)².
+    """Equations 4 and 5 of activations and Gram matrices (1, N_l, N_l): Σ w_l / (4 N_l²) Σ (G_l - A_l)².
 
-    G and A are divided by their numbers of positions, so that photo and painting may have different sizes. The weights
-    w_l are 1 / N_l², as in the implementation that the first author published, and so is β of 10³.
+    The weights w_l are equal. G and A are divided by their numbers of positions M_l each instead of the photo's both,
+    so that photo and painting may have different sizes.
     """
-    return sum((gram(mine) - wanted).square().mean() / wanted.shape[1] ** 2 for mine, wanted in pairs)
+    losses = [(gram(mine) - wanted).square().mean() / 4 for mine, wanted in pairs]
+    return sum(losses) / len(losses)
 
 
 def licence_of(network: VggLayers | CompactLayers) -> str:

@@ -25,15 +25,19 @@ def test_the_list_is_what_scripts_read():
     result = run("teachers", "--json")
     assert result.exit_code == 0, result.output
     listed = {entry.pop("name"): entry for entry in json.loads(result.stdout)}
-    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "pairs"}
-    assert [name for name, entry in listed.items() if not entry["takes_style"]] == ["pairs", "johnson", "cyclegan"]
-    assert [name for name, entry in listed.items() if not entry["needs_weights"]] == ["pairs", "adain"]
+    assert set(listed) == set(TEACHERS)
+    of_one_style = {name for name, entry in listed.items() if not entry["takes_style"]}
+    assert {"pairs", "johnson", "cyclegan"} <= of_one_style and not {"adain", "gatys", "microast"} & of_one_style
+    without_weights = {name for name, entry in listed.items() if not entry["needs_weights"]}
+    assert {"pairs", "adain", "gatys", "command"} <= without_weights and "johnson" not in without_weights
+    assert {entry["origin"] for entry in listed.values()} == {"brushlet"}
     assert listed["microast"]["year"] == 2023 and listed["microast"]["licence"] == "MIT"
     assert all(entry["paper"] and entry["weights"] for entry in listed.values())
 
 
 def test_the_list_is_what_people_read():
     shown = run("teachers").stdout
+    assert "options: optimiser, steps, style_weight, start, colour, pooling, seed (--teacher-option" in shown
     assert "adain (2017), needs style picture" in shown and "microast (2023), needs weights and style picture" in shown
     assert shown.index("johnson") < shown.index("adain") < shown.index("microast"), "by year"
     assert max(map(len, shown.splitlines())) <= 120
