@@ -79,7 +79,9 @@ class GatysTeacher(Teacher):
             torch.enable_grad(),
             torch.autocast(content.device.type, enabled=False),
         ):
-            pairs = zip(content.float().clone().split(1), style.float().clone().split(1), strict=True)
+            # Copies, because nothing made in inference mode has gradients; L-BFGS wants them in one order of memory.
+            photos, paintings = (x.float().clone(memory_format=torch.contiguous_format) for x in (content, style))
+            pairs = zip(photos.split(1), paintings.split(1), strict=True)
             return torch.cat([self.paint(photo, painting) for photo, painting in pairs])
 
     def paint(self, photo: Tensor, painting: Tensor) -> Tensor:
@@ -92,7 +94,7 @@ class GatysTeacher(Teacher):
         return self.optimised(photo, painting)
 
     def optimised(self, photo: Tensor, painting: Tensor) -> Tensor:
-        """The picture of the least loss that was met."""
+        """The picture of the least loss that was met; the photo where no loss was a number."""
         with torch.no_grad():
             content = self.network(photo, self.content_layers)
             style = {name: gram(x) for name, x in self.network(painting, self.style_layers).items()}
