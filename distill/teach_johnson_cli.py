@@ -38,11 +38,11 @@ def teach_johnson(
 
     Example: brushlet teach-johnson --style painting.jpg --content photos/ --width 0.5 -o painting.safetensors
     """
-    from distill.accelerator import accelerator_for
+    from distill.accelerator import device_kind
     from distill.teachers.johnson_from_painting import train_johnson
     from distill.teachers.johnson_training import Training
 
     how = Training(width, steps, batch, size, style_size, content_weight, style_weight, variation_weight, seed)
     out = output or Path(f"{style.stem}.safetensors")
-    train_johnson(how, style, out, content, weights, resume, str(accelerator_for(device).device))
+    train_johnson(how, style, out, content, weights, resume, device_kind(device))
     typer.echo(f"{out}\nnext: brushlet distill --teacher johnson --weights {out}")
