@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from distill.teachers import Teacher, listed, load_teacher
+from distill.teachers import Teacher, load_teacher
 from distill.teachers.options import parse_options
 from runtime.errors import UserError
 from runtime.framing import to_picture, to_tensor
@@ -34,16 +34,15 @@ def paint_with_teacher(
         UserError: no such teacher, no weights, a style that is missing or of no use, or a picture that cannot be read
             or written.
     """
-    takes_style = listed(name).takes_style
-    if takes_style and style is None:
+    teacher = load_teacher(name, weights, parse_options(options))
+    if teacher.takes_style and style is None:
         raise UserError(f"{name} paints in the style of a picture: give one after the photo")
-    if not takes_style and style is not None:
+    if not teacher.takes_style and style is not None:
         raise UserError(f"{name} has one style, which is part of its weights: leave {style} out")
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f"--size must be from {SMALLEST} to {LARGEST}, not {size}")
     keeps_alpha(output)  # refuses a name that cannot be written before anything is painted
     pictures = [tensor_of(path, size) for path in (photo, style) if path is not None]
-    teacher = load_teacher(name, weights, parse_options(options))
     write_picture(output, to_picture(teacher.stylize(*pictures).numpy()))
     return teacher
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,15 @@ def test_the_teacher_paints(photo, tmp_path):
     assert result.stdout.strip() == f"{tmp_path / 'out.png'}: painted by a negative"
     inverted = read_picture(tmp_path / "out.png").rgb.astype(int)
     assert np.array_equal(inverted, 255 - read_picture(photo).rgb.astype(int))
+
+
+def test_a_command_tells_itself_whether_it_takes_a_style(photo, tmp_path):
+    code = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+    option = f"command={sys.executable} -c '{code}' {{content}} {{out}}"
+    result = run("teach-demo", "command", photo, "--teacher-option", option, "-o", tmp_path / "out.png")
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(read_picture(tmp_path / "out.png").rgb, read_picture(photo).rgb)
+    assert run("teach-demo", "command", photo, photo, "--teacher-option", option).exit_code == 1
 
 
 def test_one_style_needs_no_second_picture(photo, tmp_path):
