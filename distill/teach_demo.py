@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from distill.teachers import Teacher, listed, load_teacher
+from distill.teachers import Teacher, load_teacher
+from distill.teachers.options import parse_options
 from runtime.errors import UserError
 from runtime.framing import to_picture, to_tensor
 from runtime.image_files import keeps_alpha, read_picture, write_picture
@@ -16,26 +18,31 @@ SMALLEST, LARGEST = 32, 4096
 
 
 def paint_with_teacher(
-    name: str, photo: Path, style: Path | None, output: Path, weights: str | None = None, size: int = 512
+    name: str,
+    photo: Path,
+    style: Path | None,
+    output: Path,
+    weights: str | None = None,
+    size: int = 512,
+    options: Sequence[str] = (),
 ) -> Teacher:
     """Write ``photo`` as the teacher called ``name`` paints it, scaled down to a long side of ``size`` pixels.
 
-    ``style`` is scaled down likewise. Returns the teacher.
+    ``style`` is scaled down likewise; ``options`` are the teacher's, as NAME=VALUE. Returns the teacher.
 
     Raises:
         UserError: no such teacher, no weights, a style that is missing or of no use, or a picture that cannot be read
             or written.
     """
-    takes_style = listed(name).takes_style
-    if takes_style and style is None:
+    teacher = load_teacher(name, weights, parse_options(options))
+    if teacher.takes_style and style is None:
         raise UserError(f"{name} paints in the style of a picture: give one after the photo")
-    if not takes_style and style is not None:
+    if not teacher.takes_style and style is not None:
         raise UserError(f"{name} has one style, which is part of its weights: leave {style} out")
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f"--size must be from {SMALLEST} to {LARGEST}, not {size}")
     keeps_alpha(output)  # refuses a name that cannot be written before anything is painted
     pictures = [tensor_of(path, size) for path in (photo, style) if path is not None]
-    teacher = load_teacher(name, weights)
     write_picture(output, to_picture(teacher.stylize(*pictures).numpy()))
     return teacher
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +26,19 @@ def test_the_list_is_what_scripts_read():
     result = run("teachers", "--json")
     assert result.exit_code == 0, result.output
     listed = {entry.pop("name"): entry for entry in json.loads(result.stdout)}
-    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "pairs"}
-    assert [name for name, entry in listed.items() if not entry["takes_style"]] == ["pairs", "johnson", "cyclegan"]
-    assert [name for name, entry in listed.items() if not entry["needs_weights"]] == ["pairs", "adain"]
+    assert set(listed) == set(TEACHERS)
+    of_one_style = {name for name, entry in listed.items() if not entry["takes_style"]}
+    assert {"pairs", "johnson", "cyclegan"} <= of_one_style and not {"adain", "gatys", "microast"} & of_one_style
+    without_weights = {name for name, entry in listed.items() if not entry["needs_weights"]}
+    assert {"pairs", "adain", "gatys", "command"} <= without_weights and "johnson" not in without_weights
+    assert {entry["origin"] for entry in listed.values()} == {"brushlet"}
     assert listed["microast"]["year"] == 2023 and listed["microast"]["licence"] == "MIT"
     assert all(entry["paper"] and entry["weights"] for entry in listed.values())
 
 
 def test_the_list_is_what_people_read():
     shown = run("teachers").stdout
+    assert "options: optimiser, steps, style_weight, start, colour, pooling, seed (--teacher-option" in shown
     assert "adain (2017), needs style picture" in shown and "microast (2023), needs weights and style picture" in shown
     assert shown.index("johnson") < shown.index("adain") < shown.index("microast"), "by year"
     assert max(map(len, shown.splitlines())) <= 120
@@ -62,6 +67,15 @@ def test_the_teacher_paints(photo, tmp_path):
     assert result.stdout.strip() == f"{tmp_path / 'out.png'}: painted by a negative"
     inverted = read_picture(tmp_path / "out.png").rgb.astype(int)
     assert np.array_equal(inverted, 255 - read_picture(photo).rgb.astype(int))
+
+
+def test_a_command_tells_itself_whether_it_takes_a_style(photo, tmp_path):
+    code = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+    option = f"command={sys.executable} -c '{code}' {{content}} {{out}}"
+    result = run("teach-demo", "command", photo, "--teacher-option", option, "-o", tmp_path / "out.png")
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(read_picture(tmp_path / "out.png").rgb, read_picture(photo).rgb)
+    assert run("teach-demo", "command", photo, photo, "--teacher-option", option).exit_code == 1
 
 
 def test_one_style_needs_no_second_picture(photo, tmp_path):
