@@ -6,6 +6,7 @@ from pathlib import Path
 
 from distill import teachers
 from distill.data import is_one_picture
+from distill.kept_teacher import KeptTeacher
 from distill.settings import Settings
 from distill.teachers import Teacher, load_teacher
 from distill.teachers.one_painting import OnePainting
@@ -19,7 +20,7 @@ def has_one_style(settings: Settings) -> bool:
 
 
 def open_teacher(settings: Settings) -> Teacher:
-    """The teacher, on the CPU.
+    """The teacher, on the CPU; a slow one remembers what it painted.
 
     Raises:
         UserError: as :func:`~distill.teachers.load_teacher`, the one picture cannot be read, or a style is given to a
@@ -27,7 +28,9 @@ def open_teacher(settings: Settings) -> Teacher:
     """
     teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
     if teacher.takes_style and is_one_picture(settings.style):
-        return OnePainting(teacher, Path(settings.style))
-    if settings.style is not None and not teacher.takes_style and not teacher.paired:
+        teacher = OnePainting(teacher, Path(settings.style))
+    elif settings.teacher_options.get("source"):
+        raise UserError("the source is the picture before of one style picture: give that with --style FILE")
+    elif settings.style is not None and not teacher.takes_style and not teacher.paired:
         raise UserError(f"{teacher.name} paints in one style, '{teacher.style_name}': leave --style out")
-    return teacher
+    return KeptTeacher(teacher) if teacher.slow else teacher

@@ -1,15 +1,15 @@
 """Image analogies (Hertzmann, Jacobs, Oliver, Curless & Salesin, SIGGRAPH 2001): A is to A' as B is to B'.
 
 B' is painted from the coarsest level of a Gaussian pyramid to the finest, in raster order. A pixel q is taken from the
-place p of A' where the neighbourhoods are nearest: 5 x 5 pixels of A and 3 x 3 of the coarser A and A', and of A' those of
-5 x 5 that are painted already, under Gaussian weights, each neighbourhood counting the same (section 3.1). The place that
-continues a painted neighbour's is taken instead where its squared distance is at most ``1 + 2**(l - L) kappa`` times
-that (section 3.2, best coherence match).
+place p of A' where the neighbourhoods are nearest: 5 x 5 pixels of A and 3 x 3 of the coarser A and A', and of A'
+those of 5 x 5 that are painted already, under Gaussian weights, each neighbourhood counting the same (section 3.1).
+The place that continues a painted neighbour's is taken instead where its squared distance is at most
+``1 + 2**(l - L) kappa`` times that (section 3.2, best coherence match).
 
 For a painting A', A is what is left when its strokes are smoothed away but its edges are not (the paper takes
-Photoshop's Smart Blur; this is a bilateral filter, Tomasi & Manduchi 1998). Neighbourhoods are then luminances, those of A and
-A' mapped to the mean and the deviation of B's, and the colours are B's (sections 3.3 and 3.4). When A is given, it says
-what becomes of colours, and neighbourhoods are RGB.
+Photoshop's Smart Blur; this is a bilateral filter, Tomasi & Manduchi 1998). Neighbourhoods are then luminances, those
+of A and A' mapped to the mean and the deviation of B's, and the colours are B's (sections 3.3 and 3.4). When A is
+given, it says what becomes of colours, and neighbourhoods are RGB.
 
 Ours: for the nearest neighbour the paper searches all places approximately (ANN); this searches at most ``most`` of
 them, chosen at random, exactly.
@@ -100,9 +100,7 @@ def paint_level(
         nearest, place = example.search(query).min(1)
         coherent, number = example.distances(query, going_on).min(1)
         continued = going_on.gather(1, number[:, None])[:, 0]
-        canvas.put(
-            rows, columns, torch.where(coherent <= nearest * (1 + kappa), continued, example.searched[place])
-        )
+        canvas.put(rows, columns, torch.where(coherent <= nearest * (1 + kappa), continued, example.searched[place]))
     return canvas.picture()
 
 

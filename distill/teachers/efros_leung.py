@@ -150,6 +150,15 @@ class EfrosLeungTeacher(ByExampleTeacher):
         return grow(texture, height, width, self.how, self.random())
 
 
-def load(weights: str | Path | None) -> EfrosLeungTeacher:
-    """The teacher; it has no weights, and ``weights`` are for the loss networks."""
-    return EfrosLeungTeacher()
+def load(
+    weights: str | Path | None, window: int = Sampling.window, texture_share: float = Sampling.texture_share
+) -> EfrosLeungTeacher:
+    """The teacher; it has no weights, and ``weights`` are for the loss networks.
+
+    ``window``: side of the neighbourhood in pixels; ``texture_share``: what the neighbours count beside the photo.
+    """
+    if not 3 <= window <= 31 or window % 2 == 0:
+        raise UserError(f"the window must be an odd number from 3 to 31, not {window}")
+    if not 0 <= texture_share <= 1:
+        raise UserError(f"texture_share must lie between 0 and 1, not {texture_share:g}")
+    return EfrosLeungTeacher(Sampling(window, texture_share=texture_share))
