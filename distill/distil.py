@@ -21,7 +21,7 @@ from distill.evaluate import evaluate, held_back_pairs, student_stylize
 from distill.kept_teacher import KeptTeacher
 from distill.objective import Objective
 from distill.open_teacher import open_teacher
-from distill.paint_ahead import Share, paint_ahead, pairs_of
+from distill.paint_ahead import RunPairs, Share, paint_ahead
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
 from distill.progress import RunProgress
@@ -86,7 +86,7 @@ def distil(
     with accelerator.main_process_first():
         samples = samples_of(settings, sources, cache_bytes, accelerator.process_index, accelerator.num_processes)
         if sources.teacher.slow and accelerator.is_main_process:
-            pairs = pairs_of(samples, sources.pictures, EVALUATION_PAIRS)
+            pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
             paint_ahead(sources.teacher, pairs, console, processes=teacher_processes)
     trainer = Trainer(settings, Objective(student, sources.perceptions, settings.loss), samples, accelerator, out)
     if resume:
@@ -180,7 +180,7 @@ def paint_share(settings: Settings, share: Share, processes: int | None, cache_b
     if not isinstance(teacher, KeptTeacher):
         raise UserError(f"{teacher.name} is fast enough to paint while a student learns: leave --teacher-shard out")
     samples = samples_of(settings, sources, cache_bytes)
-    pairs = pairs_of(samples, sources.pictures, EVALUATION_PAIRS)
+    pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
     painted = paint_ahead(teacher, pairs, console, share, processes)
     say(f"share {share.number} of {share.of} is done, {painted} pictures of it now: {teacher.folder}")
     say("copy the files of all shares into the folder of that name on the machine that trains")

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -48,17 +48,27 @@ class Share:
         return share
 
 
-def pairs_of(samples: Samples, pictures: Pictures, judged: int) -> Iterator[Pair]:
+class RunPairs(Sequence[Pair]):
     """Every pair that a run asks its teacher to paint: those it trains on, then ``judged`` held-back ones."""
-    for index in range(samples.settings.pairs):
-        content, style = samples.pair(index)
-        yield to_tensor([content]), to_tensor([style])
-    yield from held_back_pairs(pictures.held_content, pictures.held_style, judged, EVALUATION_SIZE)
+
+    def __init__(self, samples: Samples, pictures: Pictures, judged: int):
+        self.samples = samples
+        self.held = list(held_back_pairs(pictures.held_content, pictures.held_style, judged, EVALUATION_SIZE))
+
+    def __len__(self) -> int:
+        return self.samples.settings.pairs + len(self.held)
+
+    def __getitem__(self, index: int) -> Pair:
+        trained = self.samples.settings.pairs
+        if index >= trained:
+            return self.held[index - trained]
+        content, style = self.samples.pair(index)
+        return to_tensor([content]), to_tensor([style])
 
 
 def paint_ahead(
     teacher: KeptTeacher,
-    pairs: Iterator[Pair],
+    pairs: Sequence[Pair],
     console: Console,
     share: Share | None = None,
     processes: int | None = None,
@@ -71,27 +81,27 @@ def paint_ahead(
     Raises:
         UserError: the teacher cannot paint one of them, or it cannot be written.
     """
-    share = share or Share()
-    missing = unpainted(teacher, pairs, share)
+    missing = unpainted(teacher, pairs, share or Share())
     if not missing:
         return 0
     processes = min(processes or cores(), len(missing))
     with progress(console, len(missing), teacher.name) as advance:
         if processes == 1:
-            for content, style in missing:
-                teacher.stylize(content, style)
+            for index in missing:
+                teacher.stylize(*pairs[index])
                 advance()
         else:
-            in_processes(teacher, missing, processes, advance)
+            in_processes(teacher, (pairs[index] for index in missing), processes, advance)
     return len(missing)
 
 
-def unpainted(teacher: KeptTeacher, pairs: Iterator[Pair], share: Share) -> list[Pair]:
-    """The pairs of a share that are not on disk, each once."""
+def unpainted(teacher: KeptTeacher, pairs: Sequence[Pair], share: Share) -> list[int]:
+    """Numbers of the pairs of a share that are not on disk; of pairs with one picture the last."""
     missing = {}
-    for index, (content, style) in enumerate(pairs):
-        if index % share.of == share.number - 1 and not teacher.holds(content, style):
-            missing[teacher.files(content, style)[0]] = content, style
+    for index in range(share.number - 1, len(pairs), share.of):
+        content, style = pairs[index]
+        if not teacher.holds(content, style):
+            missing[teacher.files(content, style)[0]] = index
     return list(missing.values())
 
 
@@ -111,7 +121,7 @@ def progress(console: Console, total: int, name: str) -> Iterator[Callable[[], N
         yield lambda: bar.advance(task)
 
 
-def in_processes(teacher: KeptTeacher, pairs: list[Pair], processes: int, advance: Callable[[], None]) -> None:
+def in_processes(teacher: KeptTeacher, pairs: Iterable[Pair], processes: int, advance: Callable[[], None]) -> None:
     """Paint ``pairs`` in as many processes, each on its part of the cores; ``advance()`` after each picture."""
     setup = teacher, max(1, cores() // processes)
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), begin_painting, setup)

@@ -62,7 +62,8 @@ def make_texture(
     if not SMALLEST <= side <= LARGEST:
         raise UserError(f"--texture must be from {SMALLEST} to {LARGEST}, not {side}")
     keeps_alpha(output)
-    texture = teacher.synthesise(tensor_of(sample, size)[0].permute(1, 2, 0), side, side)
+    with torch.inference_mode():
+        texture = teacher.synthesise(tensor_of(sample, size)[0].permute(1, 2, 0), side, side)
     write_picture(output, to_picture(texture.permute(2, 0, 1)[None].numpy()))
     return teacher
 

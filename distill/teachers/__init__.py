@@ -82,7 +82,7 @@ TEACHERS = {
         "a method without weights; of the style pictures",
         ships=True,
         time="TIME",
-        options=("window", "texture_share"),
+        options=("window", "texture_window", "texture_share"),
     ),
     "quilting": Listing(
         "distill.teachers.quilting",

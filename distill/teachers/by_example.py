@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,18 @@ from torch import Tensor
 from distill.teachers.teacher import Teacher
 
 LICENCE = "a method without weights; students are subject to the terms of their style pictures"
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Thousands of small steps, which threads would only wait for; in 32 bits, for differences of near pixels."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class ByExampleTeacher(Teacher):
@@ -36,7 +50,7 @@ class ByExampleTeacher(Teacher):
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         """As every teacher; on the CPU, for pixels that wait for pixels keep no accelerator busy."""
         pairs = zip(content.cpu().float(), style.cpu().float(), strict=True)
-        with torch.autocast("cpu", enabled=False):  # differences of near pixels don't survive 8 bits of mantissa
+        with in_one_thread():
             painted = [self.transfer(c.permute(1, 2, 0), s.permute(1, 2, 0)).permute(2, 0, 1) for c, s in pairs]
         return torch.stack(painted).to(content.device)
 

@@ -44,13 +44,15 @@ BETWEEN = 1
 
 @dataclass(frozen=True)
 class Sampling:
-    """``window``: side of the neighbourhood in pixels, odd; ``epsilon``: the paper's error threshold.
+    """``window``: side of the neighbourhood in pixels, odd, for photos; ``texture_window``: for textures; ``epsilon``:
+    the paper's error threshold.
 
     For photos: ``texture_share`` is what the neighbours' differences count, the rest is the correspondence map's, a
     luminance blurred by ``blur`` pixels; ``most`` places of a sample are searched.
     """
 
     window: int = 7
+    texture_window: int = 11
     epsilon: float = ERR_THRESHOLD
     texture_share: float = 0.5
     blur: float = 1.0
@@ -63,13 +65,13 @@ def grow(texture: Tensor, height: int, width: int, how: Sampling, generator: tor
     Raises:
         UserError: the texture is too small for the window, or the picture for its seed.
     """
-    require_window(texture, how.window)
+    require_window(texture, how.texture_window)
     if min(height, width) < SEED_SIDE:
         raise UserError(f"a grown texture has at least {SEED_SIDE} pixels on each side")
-    offsets = window_offsets(how.window // 2)
+    offsets = window_offsets(how.texture_window // 2)
     nothing = torch.zeros(*texture.shape[:2], 0)
     example = Example(texture, nothing, offsets, 2 * how.most, generator)
-    canvas = Canvas(example, gaussian(offsets, how.window * SIGMA_OF_WINDOW), height, width)
+    canvas = Canvas(example, gaussian(offsets, how.texture_window * SIGMA_OF_WINDOW), height, width)
     plant(canvas, texture, generator)
     limit = MAX_ERR_THRESHOLD
     while not (canvas.places >= 0).all():
@@ -151,14 +153,19 @@ class EfrosLeungTeacher(ByExampleTeacher):
 
 
 def load(
-    weights: str | Path | None, window: int = Sampling.window, texture_share: float = Sampling.texture_share
+    weights: str | Path | None,
+    window: int = Sampling.window,
+    texture_window: int = Sampling.texture_window,
+    texture_share: float = Sampling.texture_share,
 ) -> EfrosLeungTeacher:
     """The teacher; it has no weights, and ``weights`` are for the loss networks.
 
-    ``window``: side of the neighbourhood in pixels; ``texture_share``: what the neighbours count beside the photo.
+    ``window``: side of the neighbourhood in pixels for photos, ``texture_window`` for textures; ``texture_share``: what
+    the neighbours count beside the photo.
     """
-    if not 3 <= window <= 31 or window % 2 == 0:
-        raise UserError(f"the window must be an odd number from 3 to 31, not {window}")
+    for name, side in (("window", window), ("texture_window", texture_window)):
+        if not 3 <= side <= 31 or side % 2 == 0:
+            raise UserError(f"{name} must be an odd number from 3 to 31, not {side}")
     if not 0 <= texture_share <= 1:
         raise UserError(f"texture_share must lie between 0 and 1, not {texture_share:g}")
-    return EfrosLeungTeacher(Sampling(window, texture_share=texture_share))
+    return EfrosLeungTeacher(Sampling(window, texture_window, texture_share=texture_share))

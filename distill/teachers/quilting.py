@@ -31,8 +31,9 @@ from runtime.errors import UserError
 OVERLAP = 1 / 6
 ERROR_TOLERANCE = 0.1
 SHRINKS = 2 / 3
-#: Blocks below this many pixels have no room for an overlap.
-SMALLEST_BLOCK = 4
+#: Pixels. Smaller blocks would be overlap and nothing else.
+SMALLEST_BLOCK = 5
+SMALLEST_OVERLAP = 2
 #: Of larger samples every second place is searched, or fewer.
 MOST_PLACES = 32768
 
@@ -41,7 +42,7 @@ MOST_PLACES = 32768
 class Quilting:
     """``block``: side of a photo's first blocks in pixels; ``passes`` over it; ``texture_block``: a texture's side."""
 
-    block: int = 18
+    block: int = 12
     passes: int = 3
     texture_block: int = 24
 
@@ -64,7 +65,7 @@ def quilt(
     sample: Tensor, height: int, width: int, block: int, generator: torch.Generator, guide: Guide | None = None
 ) -> Tensor:
     """A picture (height, width, 3) laid of blocks of ``sample`` (h, w, 3)."""
-    overlap = max(1, round(block * OVERLAP))
+    overlap = max(SMALLEST_OVERLAP, round(block * OVERLAP))
     step = block - overlap
     rows, columns = (max(1, -(-(side - overlap) // step)) for side in (height, width))
     laid = torch.zeros(rows * step + overlap, columns * step + overlap, 3)
@@ -101,15 +102,19 @@ class Planes:
 
         ``under`` (B, S, S, 3) is what lies there and ``overlapped`` (B, S, S) where; ``y`` and ``x`` are the pixels.
         """
-        counts, wanted = overlapped[..., None].float(), under * overlapped[..., None]
-        own = wanted.square().sum((1, 2, 3))
+        # Means over channels, as correspondence maps have but one.
+        counts = overlapped[..., None] / under.shape[3]
+        wanted = under * counts
+        own = (wanted * under).sum((1, 2, 3))
         if self.guide is None:
             query = [-2 * wanted, counts]
         else:
             alpha, photo = self.guide.alpha, self.photo[y, x]
             if self.before is not None:
                 before = self.before[y, x]
-                counts, wanted, own = counts + 1, wanted + before, own + before.square().sum((1, 2, 3))
+                share = 1 / before.shape[3]
+                counts, wanted = counts + share, wanted + share * before
+                own = own + share * before.square().sum((1, 2, 3))
             share = (1 - alpha) * torch.ones_like(photo)
             query = [-2 * alpha * wanted, alpha * counts, -2 * share * photo, share]
             own = alpha * own + (share * photo.square()).sum((1, 2, 3))
