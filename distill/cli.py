@@ -17,6 +17,10 @@ def distill(
         Path | None,
         typer.Option(metavar="DIR", help="Learn from DIR/before/x.jpg and DIR/after/x.jpg instead of a teacher."),
     ] = None,
+    teacher_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Learn from a program, like 'mytool {content} {style} {out}'."),
+    ] = None,
     teacher_option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A choice of the teacher's, like steps=200; see `brushlet teachers`."),
@@ -94,6 +98,7 @@ def distill(
         from_scratch=from_scratch,
         cache_gb=cache_gb,
         teacher_pairs=teacher_pairs,
+        teacher_command=teacher_command,
         losses=loss or [],
         teacher_options=[*(teacher_option or []), *([f"source={source}"] if source else [])],
         teacher_processes=teacher_processes,

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
-from distill import teachers
 from distill.data import is_one_picture
 from distill.kept_teacher import KeptTeacher
 from distill.settings import Settings
-from distill.teachers import Teacher, load_teacher
+from distill.teachers import Teacher, find, listed, load_teacher
+from distill.teachers.command import CommandTeacher
 from distill.teachers.one_painting import OnePainting
+from distill.teachers.options import typed_options
+from distill.teachers.outside_tool import takes_style
 from runtime.errors import UserError
 
 
 def has_one_style(settings: Settings) -> bool:
     """Whether its student paints in one style: that of a single picture, or the one that is part of the teacher."""
-    listing = teachers.TEACHERS.get(settings.teacher)
-    return listing is not None and (not listing.takes_style or is_one_picture(settings.style))
+    listing = find(settings.teacher)
+    if listing is None:
+        return False
+    if settings.teacher == CommandTeacher.name and not takes_style(settings.teacher_options.get("command", "")):
+        return True
+    return not listing.takes_style or is_one_picture(settings.style)
 
 
 def open_teacher(settings: Settings) -> Teacher:
     """The teacher, on the CPU; a slow one remembers what it painted.
 
+    One that learns from one painting and has no weights is trained first.
+
     Raises:
         UserError: as :func:`~distill.teachers.load_teacher`, the one picture cannot be read, or a style is given to a
             teacher that has its own.
     """
+    listing = listed(settings.teacher)
+    if listing.trainer and settings.weights is None and is_one_picture(settings.style):
+        train = import_module(listing.trainer).teacher_of
+        options = typed_options(settings.teacher, train, settings.teacher_options)
+        return train(Path(settings.style), settings.content, settings.seed, **options)
     teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
     if teacher.takes_style and is_one_picture(settings.style):
         teacher = OnePainting(teacher, Path(settings.style))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import re
@@ -75,8 +76,8 @@ def paint_ahead(
 ) -> int:
     """Have all ``pairs`` of a share painted that are not on disk yet; how many these were.
 
-    ``processes``: how many paint at once, by default one per core. Ctrl-C lets the pictures that are being painted be
-    finished, and raises ``KeyboardInterrupt``.
+    ``processes``: how many paint at once, by default one per core, and one for a network on an accelerator. Ctrl-C lets
+    the pictures that are being painted be finished, and raises ``KeyboardInterrupt``.
 
     Raises:
         UserError: the teacher cannot paint one of them, or it cannot be written.
@@ -84,14 +85,14 @@ def paint_ahead(
     missing = unpainted(teacher, pairs, share or Share())
     if not missing:
         return 0
-    processes = min(processes or cores(), len(missing))
+    processes = min(processes or usual_processes(teacher), len(missing))
     with progress(console, len(missing), teacher.name) as advance:
         if processes == 1:
             for index in missing:
                 teacher.stylize(*pairs[index])
                 advance()
         else:
-            in_processes(teacher, (pairs[index] for index in missing), processes, advance)
+            in_processes(copy.deepcopy(teacher).cpu(), (pairs[index] for index in missing), processes, advance)
     return len(missing)
 
 
@@ -103,6 +104,11 @@ def unpainted(teacher: KeptTeacher, pairs: Sequence[Pair], share: Share) -> list
         if not teacher.holds(content, style):
             missing[teacher.files(content, style)[0]] = index
     return list(missing.values())
+
+
+def usual_processes(teacher: KeptTeacher) -> int:
+    """One per core, but a network on an accelerator has that to itself."""
+    return 1 if any(weight.device.type != "cpu" for weight in teacher.parameters()) else cores()
 
 
 def cores() -> int:

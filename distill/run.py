@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from distill import teachers
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.data import is_one_picture
 from distill.data.before_after import before_and_after
@@ -22,6 +21,7 @@ from distill.losses import LossWeights
 from distill.open_teacher import has_one_style
 from distill.paint_ahead import Share
 from distill.settings import Settings, from_preset
+from distill.teachers import find
 from distill.teachers.options import parse_options
 from runtime.errors import UserError
 
@@ -42,6 +42,7 @@ class Request:
     from_scratch: bool = False
     cache_gb: float = 4.0
     teacher_pairs: Path | None = None
+    teacher_command: str | None = None
     losses: list[str] = field(default_factory=list)
     teacher_options: list[str] = field(default_factory=list)
     teacher_processes: int | None = None
@@ -112,16 +113,17 @@ def settings_of(request: Request, **options: Any) -> Settings:
         options = {**options, **of_pairs(request.teacher_pairs, options)}
     elif options.get("teacher") == "pairs":
         raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
-    settings = replace(
-        from_preset(**options),
-        loss=loss_weights(request.losses),
-        teacher_options=parse_options(request.teacher_options),
-    )
+    chosen = parse_options(request.teacher_options)
+    if request.teacher_command is not None:
+        if request.teacher_pairs is not None:
+            raise UserError("--teacher-command and --teacher-pairs exclude each other")
+        options, chosen = {**options, "teacher": "command"}, {**chosen, "command": request.teacher_command}
+    settings = replace(from_preset(**options), loss=loss_weights(request.losses), teacher_options=chosen)
     if has_one_style(settings):
         settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))
     if settings.warm_start is not None and request.from_scratch:
         raise UserError("--from-scratch and --warm-start exclude each other")
-    known = settings.teacher in teachers.TEACHERS
+    known = find(settings.teacher) is not None
     if settings.preset == "quick" and not request.from_scratch and settings.warm_start is None and known:
         settings = replace(settings, warm_start=_shipped_start(settings))
     # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.

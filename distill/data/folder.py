@@ -19,6 +19,19 @@ LARGEST_READ = 4
 SAMPLED_BYTES = 64 * 1024
 
 
+def file_identity(path: Path) -> str:
+    """Size and checksum of both ends: the same for a copy of the file, and cheap for large ones."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            checksum = zlib.crc32(file.read(SAMPLED_BYTES))
+            file.seek(max(0, size - SAMPLED_BYTES))
+            return f"{size} {zlib.crc32(file.read(SAMPLED_BYTES), checksum)}"
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+
+
 class Folder:
     """Every picture below a directory, in the order of their paths; hidden files are left out."""
 
@@ -42,17 +55,7 @@ class Folder:
         return picture
 
     def identity(self, index: int) -> str:
-        """Size and checksum of both ends: the same for a copy of the folder, and cheap for large ones."""
-        path = self._directory / self.names[index]
-        try:
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(0)
-                checksum = zlib.crc32(file.read(SAMPLED_BYTES))
-                file.seek(max(0, size - SAMPLED_BYTES))
-                return f"{size} {zlib.crc32(file.read(SAMPLED_BYTES), checksum)}"
-        except OSError as error:
-            return f"unreadable: {error.errno}"
+        return file_identity(self._directory / self.names[index])
 
     def is_held_back(self, index: int) -> bool:
         return is_held_back(self.names[index])

@@ -5,42 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from distill.teachers.listing import OWN, Listing
 from distill.teachers.options import typed_options
+from distill.teachers.plug_ins import plug_in_listing, plug_in_points, plug_in_teacher
 from distill.teachers.teacher import Teacher
 from runtime.errors import UserError
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What is known of a teacher before its weights are there.
-
-    Attributes:
-        module: where its ``load`` is, imported when the teacher is asked for.
-        paper: who described it, its title and its number at arXiv.
-        year: of the paper; None for a stylizer from outside.
-        weights: the files it reads.
-        licence: what they are subject to.
-        takes_style: it paints in the style of a picture; otherwise its one style is part of its weights.
-        takes_label_map: its content is a map of labels instead of a photo.
-        ships: it can do without weights that a user has to give.
-        time: what a picture typically takes, in words; empty for networks that paint in one pass.
-        options: names of what else can be chosen with ``--teacher-option``: the keyword arguments of its ``load``.
-    """
-
-    module: str
-    paper: str
-    year: int | None
-    weights: str
-    licence: str
-    takes_style: bool = True
-    takes_label_map: bool = False
-    ships: bool = False
-    time: str = ""
-    options: tuple[str, ...] = ()
-
 
 TEACHERS = {
     "adain": Listing(
@@ -58,6 +29,16 @@ TEACHERS = {
         "content_encoder, style_encoder, modulator and decoder_iter_*.pth.tar (EndyWon/MicroAST)",
         "MIT",
     ),
+    "gatys": Listing(
+        "distill.teachers.gatys",
+        "Gatys, Ecker & Bethge, A neural algorithm of artistic style (1508.06576)",
+        2015,
+        "VGG-19 as vgg_normalised.pth, whole or cut off, or torchvision's vgg19-*.pth, or what ships",
+        "VGG-19 CC BY 4.0",
+        ships=True,
+        time="seconds (the compact network) to minutes (VGG-19) on two cores",
+        options=("optimiser", "steps", "style_weight", "start", "colour", "pooling", "seed"),
+    ),
     "johnson": Listing(
         "distill.teachers.johnson",
         "Johnson, Alahi & Fei-Fei, Perceptual losses for real-time style transfer and super-resolution (1603.08155)",
@@ -65,6 +46,8 @@ TEACHERS = {
         "a file in the layout of pytorch/examples, any width, or .npz of lengstrom/fast-style-transfer",
         "of the weights that are given; those of lengstrom/fast-style-transfer are for research only",
         takes_style=False,
+        trainer="distill.teachers.johnson_from_painting",
+        options=("width", "steps", "batch", "size", "style_weight"),
     ),
     "cyclegan": Listing(
         "distill.teachers.cyclegan",
@@ -113,18 +96,42 @@ TEACHERS = {
         takes_style=False,
         ships=True,
     ),
+    "command": Listing(
+        "distill.teachers.command",
+        "any stylizer that is a program: --teacher-command 'mytool {content} {style} {out}', {style} if it takes one",
+        None,
+        "none",
+        "of the tool that painted the pictures",
+        ships=True,
+        time="of the tool",
+        options=("command", "timeout", "processes"),
+    ),
 }
 
-__all__ = ["TEACHERS", "Listing", "Teacher", "listed", "load_teacher"]
+__all__ = ["TEACHERS", "Listing", "Teacher", "find", "listed", "load_teacher"]
+
+
+def find(name: str) -> Listing | None:
+    """What is known of the teacher called ``name``, of this package or another; None where there is none.
+
+    Raises:
+        UserError: another package brings it, and cannot be used.
+    """
+    if name in TEACHERS:
+        return TEACHERS[name]
+    point = plug_in_points().get(name)
+    return None if point is None else plug_in_listing(point)
 
 
 def listed(name: str) -> Listing:
-    """What is known of the teacher called ``name``; unknown names raise ``UserError`` with the nearest one."""
-    if name not in TEACHERS:
-        near = difflib.get_close_matches(name, TEACHERS, 1, 0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(TEACHERS)}"
+    """As :func:`find`; for unknown names a ``UserError`` with the nearest one."""
+    listing = find(name)
+    if listing is None:
+        known = [*TEACHERS, *plug_in_points()]
+        near = difflib.get_close_matches(name, known, 1, 0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         raise UserError(f"there is no teacher called '{name}'; {hint}")
-    return TEACHERS[name]
+    return listing
 
 
 def load_teacher(name: str, weights: str | Path | None = None, options: Mapping[str, str] | None = None) -> Teacher:
@@ -133,5 +140,10 @@ def load_teacher(name: str, weights: str | Path | None = None, options: Mapping[
     Raises:
         UserError: there is none of that name, it has no such option, or its weights are missing or of something else.
     """
-    load = importlib.import_module(listed(name).module).load
-    return load(weights, **typed_options(name, load, options or {}))
+    listing = listed(name)
+
+    def make() -> Teacher:
+        load = importlib.import_module(listing.module).load
+        return load(weights, **typed_options(name, load, options or {}))
+
+    return make() if listing.origin == OWN else plug_in_teacher(plug_in_points()[name], make)

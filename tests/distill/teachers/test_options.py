@@ -48,5 +48,8 @@ def test_what_is_refused(given, reason):
 
 @pytest.mark.parametrize("name", TEACHERS)
 def test_what_is_listed_is_what_load_takes(name):
-    load = importlib.import_module(TEACHERS[name].module).load
-    assert TEACHERS[name].options == tuple(option_defaults(load))
+    listing = TEACHERS[name]
+    make = importlib.import_module(listing.module).load
+    if listing.trainer:
+        make = importlib.import_module(listing.trainer).teacher_of
+    assert listing.options == tuple(option_defaults(make))

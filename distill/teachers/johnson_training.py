@@ -1,0 +1,196 @@
+"""Training a network of Johnson, Alahi & Fei-Fei (2016) from one painting and photos.
+
+The losses are the paper's: feature reconstruction (equation 2), style reconstruction by Gram matrices over C H W
+(equations 3 and 4), and total variation, minimised by Adam at 10⁻³ on batches of four. The loss network is VGG-19
+instead of VGG-16, its layers of the same names: content at relu2_2, style at relu1_2, relu2_2, relu3_3 and relu4_3, or
+as near to these as the weights at hand go. As runs here are shorter than the paper's 40 000 steps, the rate falls on a
+cosine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distill.checkpoint import load_state, save_state
+from distill.data import PictureSet, random_crop
+from distill.losses import variation_loss
+from distill.samples import to_tensor
+from distill.teachers.johnson import BLOCKS, paint_pytorch
+from distill.vgg_layers import CompactLayers, VggLayers, available, gram
+from runtime.errors import UserError
+from runtime.framing import resize
+from runtime.image_files import read_picture
+
+CONTENT_LAYERS = ("relu2_2",)
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+#: Channels of the first convolution at width 1.
+BASE = 32
+LEARNING_RATE, LAST_RATE = 1e-3, 0.02
+CROP_STREAM = 8
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a network is trained with. Crops have ``size`` pixels, the painting's short side ``style_size``."""
+
+    width: float = 0.5
+    steps: int = 2000
+    batch: int = 4
+    size: int = 160
+    style_size: int = 256
+    content_weight: float = 1.0
+    style_weight: float = 5.0
+    variation_weight: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0 and 1 <= self.channels <= 4 * BASE):
+            raise UserError(f"the width of a Johnson network is above 0 and at most 4, not {self.width:g}")
+        if not (1 <= self.steps <= 10_000_000 and 1 <= self.batch <= 256):
+            raise UserError("the steps of training are at least 1, and so are the pictures of a batch")
+        if not all(32 <= side <= 1024 for side in (self.size, self.style_size)) or self.size % 4:
+            raise UserError("sizes in training are from 32 to 1024 pixels, those of crops multiples of 4")
+        if not all(0 <= w < inf for w in (self.content_weight, self.style_weight, self.variation_weight)):
+            raise UserError("the weights of losses are numbers of at least 0")
+        if self.seed < 0:
+            raise UserError(f"the seed is at least 0, not {self.seed}")
+
+    @property
+    def channels(self) -> int:
+        """Of the first convolution."""
+        return round(BASE * self.width)
+
+
+class JohnsonLoss:
+    """The paper's losses of painted pictures, for one painting (1, 3, H, W)."""
+
+    def __init__(self, network: VggLayers | CompactLayers, painting: Tensor, how: Training):
+        self.network, self.how = network, how
+        self.content_layers = available(CONTENT_LAYERS, network.layers)
+        self.style_layers = available(STYLE_LAYERS, network.layers)
+        with torch.no_grad():
+            self.style = {name: per_channel_gram(x) for name, x in network(painting, self.style_layers).items()}
+
+    @property
+    def description(self) -> str:
+        layers = f"content at {', '.join(self.content_layers)}, style at {', '.join(self.style_layers)}"
+        return f"{self.network.description}, {layers}"
+
+    def __call__(self, painted: Tensor, photo: Tensor) -> dict[str, Tensor]:
+        """Weighted losses by name, of pictures (N, 3, H, W)."""
+        with torch.no_grad():
+            wanted = self.network(photo, self.content_layers)
+        seen = self.network(painted, {*self.content_layers, *self.style_layers})
+        content = sum((seen[name] - x).square().mean() for name, x in wanted.items())
+        return {
+            "content": self.how.content_weight * content,
+            "style": self.how.style_weight * style_loss([(seen[name], x) for name, x in self.style.items()]),
+            "variation": self.how.variation_weight * variation_loss(painted),
+        }
+
+
+def per_channel_gram(features: Tensor) -> Tensor:
+    """Equation 3: inner products of (N, C, H, W) over the plane, divided by C H W."""
+    return gram(features) / features.shape[1]
+
+
+def style_loss(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Equation 4, the squared Frobenius norm of the difference of Gram matrices, summed over layers; batch mean."""
+    return sum((per_channel_gram(mine) - wanted).square().sum((1, 2)).mean() for mine, wanted in pairs)
+
+
+def initial_weights(channels: int, seed: int) -> dict[str, nn.Parameter]:
+    """Random weights in the layout of pytorch/examples: convolutions as torch starts them, normalisations at 1 and 0.
+
+    The last bias is a grey of 127.5 instead of the black that the network would have to leave first.
+    """
+    c, generator, state = channels, torch.Generator().manual_seed(seed), {}
+
+    def add(name: str, norm: str | None, out: int, into: int, side: int) -> None:
+        bound = 1 / math.sqrt(into * side * side)
+        for part, shape in (("weight", (out, into, side, side)), ("bias", (out,))):
+            state[f"{name}.conv2d.{part}"] = (2 * torch.rand(shape, generator=generator) - 1) * bound
+        if norm is not None:
+            state[f"{norm}.weight"], state[f"{norm}.bias"] = torch.ones(out), torch.zeros(out)
+
+    add("conv1", "in1", c, 3, 9)
+    add("conv2", "in2", 2 * c, c, 3)
+    add("conv3", "in3", 4 * c, 2 * c, 3)
+    for block in range(1, BLOCKS + 1):
+        for number in (1, 2):
+            add(f"res{block}.conv{number}", f"res{block}.in{number}", 4 * c, 4 * c, 3)
+    add("deconv1", "in4", 2 * c, 4 * c, 3)
+    add("deconv2", "in5", c, 2 * c, 3)
+    add("deconv3", None, 3, c, 9)
+    state["deconv3.conv2d.bias"] = torch.full((3,), 127.5)
+    return {name: nn.Parameter(value) for name, value in state.items()}
+
+
+class JohnsonTrainer:
+    """Owns the weights and their optimiser; a step is a function of the seed and its number, so that runs go on."""
+
+    def __init__(self, how: Training, loss: JohnsonLoss, photos: PictureSet, device: str = "cpu"):
+        self.how, self.loss, self.photos, self.device, self.step = how, loss, photos, device, 0
+        start = initial_weights(how.channels, how.seed)
+        self.weights = {name: nn.Parameter(value.detach().to(device)) for name, value in start.items()}
+        self.optimiser = torch.optim.Adam(self.weights.values(), LEARNING_RATE)
+
+    def advance(self) -> dict[str, float]:
+        """One step; the losses by name. ``UserError`` when they are no numbers any more."""
+        done = self.step / self.how.steps
+        rate = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+        self.optimiser.param_groups[0]["lr"] = LEARNING_RATE * rate
+        photo = self.batch(self.step).to(self.device)
+        losses = self.loss(paint_pytorch(self.weights, photo), photo)
+        total = sum(losses.values())
+        if not total.isfinite():
+            raise UserError(f"the loss stopped being a number at step {self.step + 1}: lower the weights of losses")
+        self.optimiser.zero_grad()
+        total.backward()
+        self.optimiser.step()
+        self.step += 1
+        return {name: value.item() for name, value in losses.items()}
+
+    def batch(self, step: int) -> Tensor:
+        rng = np.random.default_rng([self.how.seed, CROP_STREAM, step])
+        chosen = (self.photos[int(i)] for i in rng.integers(len(self.photos), size=self.how.batch))
+        return to_tensor([random_crop(photo, self.how.size, rng, augment=False) for photo in chosen])
+
+    def save(self, path: Path, run: Mapping[str, Any]) -> None:
+        state = {"run": json.dumps(run), "step": self.step, "weights": self.state()}
+        save_state(path, {**state, "optimiser": self.optimiser.state_dict()})
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights, on the CPU."""
+        return {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
+
+    def restore(self, path: Path, run: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint; ``UserError`` when it is damaged or of another run."""
+        state = load_state(path)
+        try:
+            if state["run"] != json.dumps(run):
+                raise UserError(f"{path} is of a run with other pictures or settings: repeat them, or delete it")
+            with torch.no_grad():
+                for name, parameter in self.weights.items():
+                    parameter.copy_(state["weights"][name])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = int(state["step"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"the checkpoint {path} is damaged: delete it to start again") from error
+
+
+def painting_of(path: Path, short_side: int) -> Tensor:
+    """A painting as (1, 3, H, W) with that short side."""
+    rgb = read_picture(path).on_white()
+    ratio = short_side / min(rgb.shape[:2])
+    return to_tensor([resize(rgb, *(max(short_side, round(side * ratio)) for side in rgb.shape[:2]))])
