@@ -3,7 +3,7 @@
 :func:`grow` is the paper's algorithm with the constants of its authors' page: a texture grows from a 3 x 3 seed; the
 pixel with the most painted neighbours comes first; it is taken at random from the places of the sample whose windows
 are within 1 + epsilon of the best, by squared differences under a Gaussian of a deviation of window / 6.4, over the
-pixels that are there. Ours is that pixels which are at least two apart are painted together.
+pixels that are there. Ours is that pixels which are at least three apart are painted together.
 
 The paper paints no photos. :func:`transfer` lays the same sampling over one: pixels in raster order, from the
 neighbours that are painted, and a correspondence map (Efros & Freeman 2001) asks that the sample's luminance there is
@@ -38,8 +38,8 @@ from runtime.errors import UserError
 ERR_THRESHOLD, MAX_ERR_THRESHOLD = 0.1, 0.3
 SIGMA_OF_WINDOW = 1 / 6.4
 SEED_SIDE = 3
-#: Pixels that are painted together have this many others between them.
-BETWEEN = 1
+#: Pixels that are painted together have at least this many others between them.
+BETWEEN = 2
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def next_pixels(painted: Tensor, generator: torch.Generator) -> tuple[Tensor, Te
     filled = painted.float()[None, None]
     neighbours = F.conv2d(F.pad(filled, (1,) * 4), torch.ones(1, 1, 3, 3))
     order = (neighbours + torch.rand(painted.shape, generator=generator)) * (1 - filled) * (neighbours > 0)
-    ahead = F.max_pool2d(order, 2 * BETWEEN + 3, 1, BETWEEN + 1)
+    ahead = F.max_pool2d(order, 2 * BETWEEN + 1, 1, BETWEEN)
     return ((order == ahead) & (order > 0))[0, 0].nonzero(as_tuple=True)
 
 

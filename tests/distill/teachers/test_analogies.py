@@ -18,7 +18,7 @@ from distill.teachers.analogies import (
     pyramid,
     smoothed,
 )
-from distill.teachers.example_matching import blurred, luminance
+from distill.teachers.example_matching import Example, blurred, luminance
 from runtime.errors import UserError
 from runtime.image_files import write_picture
 from tests.distill import tiny
@@ -80,6 +80,54 @@ def test_a_painting_gives_its_texture_and_the_photo_its_colours():
     assert rough[1] > 2 * rough[0], "the painting's strokes are there"
     coarse = [blurred(luminance(rgb), 5.0).flatten() for rgb in (photo, painted)]
     assert torch.corrcoef(torch.stack(coarse))[0, 1] > 0.8, "and the photo's light"
+
+
+def test_luminances_are_mapped_to_the_photos(monkeypatch):
+    """Section 3.4: A gets B's mean and deviation, A' the same map; and what is painted replaces B's luminance."""
+    seen = {}
+
+    def paint(self, source, filtered, target):
+        seen.update(source=source, filtered=filtered, target=target)
+        return target + 0.05
+
+    monkeypatch.setattr(AnalogiesTeacher, "paint", paint)
+    photo, painting = 0.2 + 0.1 * picture(3), picture(4)
+    painted = AnalogiesTeacher().transfer(photo, painting)
+    assert torch.allclose(painted, photo + 0.05, atol=1e-6)
+    y, unmapped = luminance(photo), smoothed(luminance(painting), Matching())
+    assert torch.allclose(seen["target"], y)
+    assert seen["source"].mean().item() == pytest.approx(y.mean().item(), abs=1e-4)
+    assert seen["source"].std().item() == pytest.approx(y.std().item(), abs=1e-4)
+    scale = y.std() / unmapped.std()
+    strokes = (luminance(painting) - unmapped) * scale
+    assert torch.allclose(seen["filtered"] - seen["source"], strokes, atol=1e-5)
+
+
+def test_neighbourhoods_are_those_of_figure_2(monkeypatch):
+    """25 pixels of A and 9 of the coarser A and A' each; of A' the 12 that are painted."""
+    seen = []
+
+    class Noted(Example):
+        def __init__(self, painted, known, offsets, most, generator):
+            seen.append((tuple(known.shape[2:]), len(offsets)))
+            super().__init__(painted, known, offsets, most, generator)
+
+    monkeypatch.setattr("distill.teachers.analogies.Example", Noted)
+    AnalogiesTeacher(Matching(levels=2)).transfer(picture(1), picture(2))
+    assert seen == [((25,), 12), ((25 + 9 + 9,), 12)]
+
+
+def test_fronts_paint_what_raster_order_paints(monkeypatch):
+    torch.manual_seed(0)
+    level = Level(torch.rand(16, 16, 1), torch.rand(16, 16, 1), torch.rand(12, 14, 1))
+    together = paint_level(level, None, 1.0, 999, random())
+    monkeypatch.setattr(
+        "distill.teachers.analogies.wavefronts",
+        lambda height, width, reach: (
+            (torch.tensor([row]), torch.tensor([column])) for row in range(height) for column in range(width)
+        ),
+    )
+    assert torch.equal(together, paint_level(level, None, 1.0, 999, random()))
 
 
 def test_coherence_copies_pieces():

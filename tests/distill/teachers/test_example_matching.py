@@ -34,6 +34,11 @@ def test_neighbours_come_in_raster_order():
     assert len(causal_offsets(2)) == 12, "of 5 x 5 pixels half of those that are not the middle"
 
 
+def test_weights_are_a_gaussian_of_that_deviation():
+    weights = gaussian(torch.tensor([[0, 2], [2, 0], [-3, 4], [0, 0]]), 2.0)
+    assert weights.tolist() == pytest.approx([0.6065, 0.6065, 0.0439, 1], abs=1e-4)
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
 def test_fronts_keep_raster_order(height, width, reach):
     """Every pixel once, after all that its causal neighbourhood holds."""

@@ -101,6 +101,38 @@ def test_a_regular_texture_goes_on_without_seams():
     assert torch.equal(laid[:, 5:], laid[:, :-5]) and torch.equal(laid[5:], laid[:-5])
 
 
+def test_fronts_lay_what_raster_order_lays(monkeypatch):
+    """The overlap's right end was laid by the block above to the right."""
+    torch.manual_seed(4)
+    sample = torch.rand(20, 22, 3)
+    monkeypatch.setattr("distill.teachers.quilting.pick_within", lambda errors, *_: errors.argmin(1))
+    together = quilt(sample, 50, 45, 8, random())
+    monkeypatch.setattr(
+        "distill.teachers.quilting.wavefronts",
+        lambda rows, columns, reach: (
+            (torch.tensor([row]), torch.tensor([column])) for row, column in product(range(rows), range(columns))
+        ),
+    )
+    assert torch.equal(together, quilt(sample, 50, 45, 8, random()))
+
+
+def test_every_pass_starts_from_the_one_before(monkeypatch):
+    guides, laid = [], []
+
+    def noted(sample, height, width, block, generator, guide):
+        guides.append(guide)
+        laid.append(quilt(sample, height, width, block, generator, guide))
+        return laid[-1]
+
+    monkeypatch.setattr("distill.teachers.quilting.quilt", noted)
+    torch.manual_seed(0)
+    painted = transfer(torch.rand(24, 24, 3), 0.2 * torch.rand(30, 30, 3), Quilting(12, 3), random())
+    assert [guide.alpha for guide in guides] == pytest.approx([0.1, 0.5, 0.9])
+    assert guides[0].before is None and guides[1].before is laid[0] and guides[2].before is laid[1]
+    assert painted is laid[2]
+    assert guides[0].sample.mean().item() == pytest.approx(guides[0].photo.mean().item(), abs=1e-4), "maps are matched"
+
+
 def test_the_cut_makes_seams_less_visible(monkeypatch):
     """The paper's figure 2: blocks laid without the cut show straight edges."""
     torch.manual_seed(0)
