@@ -39,6 +39,10 @@ def distill(
             "Default: swatches that brushlet draws."
         ),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="For analogies: the picture before, of which the one style picture is the filtered version."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/TEACHER-wWIDTH.")] = None,
     preset: Annotated[
         str, typer.Option(help="quick (minutes, from a student that ships), standard (hours) or full (a GPU).")
@@ -51,6 +55,13 @@ def distill(
     ] = None,
     pairs: Annotated[int | None, typer.Option(help="How many teacher pictures to paint and keep on disk.")] = None,
     cache_gb: Annotated[float, typer.Option(help="What kept teacher pictures may take on disk, in GB.")] = 4.0,
+    teacher_processes: Annotated[
+        int | None, typer.Option(help="Processes in which a slow teacher paints. Default: one per core.")
+    ] = None,
+    teacher_shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only paint this share of a slow teacher's pictures, like 2/8, and stop."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     weights: Annotated[
         str | None, typer.Option(help="Teacher and VGG-19 weights: a folder or file, 'download', or 'compact'.")
@@ -89,7 +100,9 @@ def distill(
         teacher_pairs=teacher_pairs,
         teacher_command=teacher_command,
         losses=loss or [],
-        teacher_options=teacher_option or [],
+        teacher_options=[*(teacher_option or []), *([f"source={source}"] if source else [])],
+        teacher_processes=teacher_processes,
+        teacher_shard=teacher_shard,
         as_json=as_json,
     )
     run(

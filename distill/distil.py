@@ -18,8 +18,10 @@ from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, 
 from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
+from distill.kept_teacher import KeptTeacher
 from distill.objective import Objective
 from distill.open_teacher import open_teacher
+from distill.paint_ahead import RunPairs, Share, paint_ahead
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
 from distill.progress import RunProgress
@@ -59,9 +61,11 @@ def distil(
     cache_bytes: int = DEFAULT_BYTES,
     console: Console | None = None,
     history: dict[str, Any] | None = None,
+    teacher_processes: int | None = None,
 ) -> Trained:
     """Train a student as ``settings`` say and leave it, its scores and its pictures in ``out``.
 
+    A slow teacher paints first, in ``teacher_processes`` processes (None: one per core).
     ``history`` is added to the provenance: what was done to the student before this run. Raises
     :class:`~runtime.errors.UserError` for anything the user can mend; ``KeyboardInterrupt`` passes through after a
     checkpoint was written.
@@ -81,6 +85,9 @@ def distil(
     student = start(settings, sources.pictures.style, say)
     with accelerator.main_process_first():
         samples = samples_of(settings, sources, cache_bytes, accelerator.process_index, accelerator.num_processes)
+        if sources.teacher.slow and accelerator.is_main_process:
+            pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
+            paint_ahead(sources.teacher, pairs, console, processes=teacher_processes)
     trainer = Trainer(settings, Objective(student, sources.perceptions, settings.loss), samples, accelerator, out)
     if resume:
         trainer.restore()
@@ -149,9 +156,34 @@ def open_sources(settings: Settings, say: Say) -> Sources:
 def samples_of(settings: Settings, sources: Sources, cache_bytes: int, rank: int = 0, world: int = 1) -> Samples:
     """The batches of a run, its teacher's pictures kept on disk."""
     content, style = sources.pictures.content, sources.pictures.style
+    if isinstance(sources.teacher, KeptTeacher):
+        sources.teacher.make_room(cache_bytes)
+        return Samples(settings, content, style, sources.teacher, rank, world)
     data_key = f"{content.fingerprint}-{style.fingerprint if style is not None else 'one'}-{settings.seed}"
     cache = TeacherCache(sources.teacher, data_key, settings.size, settings.pairs, limit=cache_bytes)
     return Samples(settings, content, style, cache, rank, world, sources.teacher.paired)
+
+
+def paint_share(settings: Settings, share: Share, processes: int | None, cache_bytes: int, console: Console) -> None:
+    """Have a share of the slow teacher's pictures of a run painted, for machines that do this together.
+
+    Raises:
+        UserError: as :func:`distil`, or the teacher is none that keeps pictures.
+    """
+    set_seed(settings.seed)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    sources = open_sources(settings, say)
+    teacher = sources.teacher
+    if not isinstance(teacher, KeptTeacher):
+        raise UserError(f"{teacher.name} is fast enough to paint while a student learns: leave --teacher-shard out")
+    samples = samples_of(settings, sources, cache_bytes)
+    pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
+    painted = paint_ahead(teacher, pairs, console, share, processes)
+    say(f"share {share.number} of {share.of} is done, {painted} pictures of it now: {teacher.folder}")
+    say("copy the files of all shares into the folder of that name on the machine that trains")
 
 
 def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module]:

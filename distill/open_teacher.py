@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from distill.data import is_one_picture
+from distill.kept_teacher import KeptTeacher
 from distill.settings import Settings
 from distill.teachers import Teacher, find, listed, load_teacher
 from distill.teachers.command import CommandTeacher
@@ -26,7 +27,9 @@ def has_one_style(settings: Settings) -> bool:
 
 
 def open_teacher(settings: Settings) -> Teacher:
-    """The teacher, on the CPU; one that learns from one painting and has no weights is trained first.
+    """The teacher, on the CPU; a slow one remembers what it painted.
+
+    One that learns from one painting and has no weights is trained first.
 
     Raises:
         UserError: as :func:`~distill.teachers.load_teacher`, the one picture cannot be read, or a style is given to a
@@ -39,7 +42,9 @@ def open_teacher(settings: Settings) -> Teacher:
         return train(Path(settings.style), settings.content, settings.seed, **options)
     teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
     if teacher.takes_style and is_one_picture(settings.style):
-        return OnePainting(teacher, Path(settings.style))
-    if settings.style is not None and not teacher.takes_style and not teacher.paired:
+        teacher = OnePainting(teacher, Path(settings.style))
+    elif settings.teacher_options.get("source"):
+        raise UserError("the source is the picture before of one style picture: give that with --style FILE")
+    elif settings.style is not None and not teacher.takes_style and not teacher.paired:
         raise UserError(f"{teacher.name} paints in one style, '{teacher.style_name}': leave --style out")
-    return teacher
+    return KeptTeacher(teacher) if teacher.slow else teacher

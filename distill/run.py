@@ -16,9 +16,10 @@ from rich.table import Table
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.data import is_one_picture
 from distill.data.before_after import before_and_after
-from distill.distil import distil
+from distill.distil import distil, paint_share
 from distill.losses import LossWeights
 from distill.open_teacher import has_one_style
+from distill.paint_ahead import Share
 from distill.settings import Settings, from_preset
 from distill.teachers import find
 from distill.teachers.options import parse_options
@@ -44,18 +45,34 @@ class Request:
     teacher_command: str | None = None
     losses: list[str] = field(default_factory=list)
     teacher_options: list[str] = field(default_factory=list)
+    teacher_processes: int | None = None
+    teacher_shard: str | None = None
     as_json: bool = False
 
 
-def run(request: Request, **options: Any) -> Trained:
-    """Distil as asked and print the scores; options of None leave the preset's value."""
+def run(request: Request, **options: Any) -> Trained | None:
+    """Distil as asked and print the scores; options of None leave the preset's value. A shard is painted only."""
     settings = settings_of(request, **options)
     if not 0 <= request.cache_gb < inf:
         raise UserError(f"--cache-gb must be a number of at least 0, got {request.cache_gb:g}")
     out = request.out or Path("runs") / run_name(settings)
-    console = Console(stderr=True)
+    console, cache_bytes = Console(stderr=True), int(request.cache_gb * 2**30)
+    if request.teacher_processes is not None and request.teacher_processes < 1:
+        raise UserError("--teacher-processes must be at least 1")
+    if request.teacher_shard is not None:
+        share = Share.parse(request.teacher_shard)
+        paint_share(settings, share, request.teacher_processes, cache_bytes, console)
+        return None
     with resumable(out, console):
-        trained = distil(settings, out, request.device, request.resume, int(request.cache_gb * 2**30), console)
+        trained = distil(
+            settings,
+            out,
+            request.device,
+            request.resume,
+            cache_bytes,
+            console,
+            teacher_processes=request.teacher_processes,
+        )
     if trained.quality:
         report(trained, out, request.as_json)
     return trained

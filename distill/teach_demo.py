@@ -47,6 +47,26 @@ def paint_with_teacher(
     return teacher
 
 
+def make_texture(
+    name: str, sample: Path, output: Path, side: int, size: int = 512, options: Sequence[str] = ()
+) -> Teacher:
+    """Write a texture of ``side`` x ``side`` pixels like ``sample``, which is scaled down to a long side of ``size``.
+
+    Raises:
+        UserError: a teacher that makes none, a side out of range, or a picture that cannot be read or written.
+    """
+    teacher = load_teacher(name, None, parse_options(options))
+    if not hasattr(teacher, "synthesise"):
+        raise UserError(f"{name} makes no textures; efros-leung and quilting do")
+    if not SMALLEST <= side <= LARGEST:
+        raise UserError(f"--texture must be from {SMALLEST} to {LARGEST}, not {side}")
+    keeps_alpha(output)
+    with torch.inference_mode():
+        texture = teacher.synthesise(tensor_of(sample, size)[0].permute(1, 2, 0), side, side)
+    write_picture(output, to_picture(texture.permute(2, 0, 1)[None].numpy()))
+    return teacher
+
+
 def tensor_of(path: Path, size: int) -> torch.Tensor:
     """A picture file as (1, 3, H, W) float32 in [0, 1], its long side at most ``size`` pixels."""
     rgb = read_picture(path, long_side=size).on_white()

@@ -25,13 +25,26 @@ def teach_demo(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A choice of the teacher's, like steps=200; see `brushlet teachers`."),
     ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="For analogies: the picture before, of which the style picture is the filtered.")
+    ] = None,
+    texture: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIDE", help="Make a texture like the photo instead, of SIDE pixels (efros-leung, quilting)."
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(help="Scale both pictures down to this long side, in pixels.")] = 512,
 ) -> None:
     """See a teacher itself at work, before a student learns from it.
 
     Example: brushlet teach-demo johnson photo.jpg --weights candy.pth -o out.png
     """
-    from distill.teach_demo import paint_with_teacher
+    from distill.teach_demo import make_texture, paint_with_teacher
 
-    teacher = paint_with_teacher(name, photo, style, output, weights, size, teacher_option or [])
+    options = [*(teacher_option or []), *([f"source={source}"] if source else [])]
+    if texture is not None:
+        teacher = make_texture(name, photo, output, texture, size, options)
+    else:
+        teacher = paint_with_teacher(name, photo, style, output, weights, size, options)
     typer.echo(f"{output}: painted by {teacher.description}")

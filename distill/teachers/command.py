@@ -38,6 +38,7 @@ class CommandTeacher(Teacher):
     """
 
     name = "command"
+    slow = True
 
     def __init__(self, command: str, timeout: float = 300.0, processes: int = 1):
         self.words = split_command(command)

@@ -61,6 +61,7 @@ class GatysTeacher(Teacher):
     """Optimises each picture by itself, so that the same photo and painting always give the same one."""
 
     name = "gatys"
+    slow = True
 
     def __init__(self, network: VggLayers | CompactLayers, how: Optimisation):
         self.content_layers = available(CONTENT_LAYERS, network.layers)

@@ -23,7 +23,7 @@ class OnePainting(OneStyleTeacher):
     def __init__(self, teacher: Teacher, painting: Path):
         description = f"{teacher.description}, in the style of {painting.name}"
         super().__init__(description, teacher.licence, painting.stem)
-        self.name, self.teacher = teacher.name, teacher
+        self.name, self.slow, self.teacher = teacher.name, teacher.slow, teacher
         self.register_buffer("painting", torch.from_numpy(to_tensor(style_crop(read_picture(painting).on_white()))))
 
     def forward(self, content: Tensor, style: Tensor | None = None) -> Tensor:

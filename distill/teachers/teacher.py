@@ -20,6 +20,8 @@ class Teacher(nn.Module):
     takes_style = True
     #: Whether it paints nothing itself, and the pictures that it painted come in pairs with their contents.
     paired = False
+    #: Whether a picture takes seconds: each is then kept in a file, and a run's are painted before it starts.
+    slow = False
 
     def __init__(self, description: str, licence: str):
         super().__init__()
