@@ -47,7 +47,8 @@ def run(request: Request, **options: Any) -> Trained:
     settings = settings_of(request, **options)
     if not 0 <= request.cache_gb < inf:
         raise UserError(f"--cache-gb must be a number of at least 0, got {request.cache_gb:g}")
-    out = request.out or Path("runs") / f"{settings.teacher}-w{width_name(settings.width)}"
+    kind = "slimmable" if settings.slimmable else f"w{width_name(settings.width)}"
+    out = request.out or Path("runs") / f"{settings.teacher}-{kind}"
     console = Console(stderr=True)
     with resumable(out, console):
         trained = distil(settings, out, request.device, request.resume, int(request.cache_gb * 2**30), console)

@@ -10,6 +10,10 @@ from distill.losses import LossWeights
 from runtime.errors import UserError
 
 
+#: Fields that the first students that ship were trained without, and what those had instead.
+ADDED_LATER: dict[str, Any] = {"slimmable": False}
+
+
 @dataclass(frozen=True)
 class Settings:
     """What ``distill`` was asked for. ``content`` and ``style`` of None are the pictures that ship.
@@ -17,6 +21,7 @@ class Settings:
     ``batch`` counts over all processes. ``pairs`` is how many teacher pictures are cached; ``teacher_share`` of the
     samples come from them, ``identity_share`` are the photo as its own style, and the rest are fresh crops judged by
     perception alone. The last ``vgg_share`` of the steps use VGG-19 itself as the loss where its weights are found.
+    ``slimmable`` trains all narrower widths with the student's own.
     """
 
     teacher: str = "adain"
@@ -42,6 +47,7 @@ class Settings:
     sheet_every: int = 1000
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
+    slimmable: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -58,6 +64,8 @@ class Settings:
             raise UserError(f"--learning-rate must be a number above 0, got {self.muon_lr:g} (and so must the others)")
         if self.checkpoint_every < 1 or self.sheet_every < 1:
             raise UserError("checkpoint_every and sheet_every must be at least 1")
+        if self.slimmable and (self.width <= 0.125 or (16 * self.width) % 1):
+            raise UserError(f"--slimmable needs a --width above 0.125 in steps of 0.0625, got {self.width:g}")
         if self.seed < 0:
             raise UserError(f"--seed must be at least 0, got {self.seed}")
         if not all(0 <= weight < inf for weight in astuple(self.loss)):
@@ -70,6 +78,7 @@ class Settings:
     def from_json(cls, record: dict[str, Any]) -> Settings:
         """Read :meth:`to_json` back; ``UserError`` when fields are missing, unknown or of the wrong kind."""
         try:
+            record = {**ADDED_LATER, **record}
             missing = {f.name for f in fields(cls)} - set(record)
             if missing:
                 raise ValueError(f"{min(missing)} is missing")

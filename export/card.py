@@ -103,6 +103,7 @@ def _origin(provenance: dict[str, Any]) -> str:
         *((f"{kind} pictures", _data(entry)) for kind, entry in data.items()),
         ("steps", provenance.get("steps")),
         ("seed", provenance.get("seed")),
+        *((("cut out of", _cut(provenance["cut"])),) if isinstance(provenance.get("cut"), dict) else ()),
         ("versions", _pairs(provenance.get("versions"))),
     ]
     table = _table(("what", "which"), [(what, _line(which)) for what, which in rows])
@@ -114,6 +115,10 @@ def _origin(provenance: dict[str, Any]) -> str:
         return table
     title = "Command:" if len(known) == 1 else "Commands, each starting from the student of the one before:"
     return "\n\n".join([table, title, "```sh\n" + "\n".join(known) + "\n```"])
+
+
+def _cut(record: dict[str, Any]) -> str:
+    return f"one training of every width up to {_line(record.get('from'))}"
 
 
 def _scores(quality: dict[str, Any]) -> str:
