@@ -9,7 +9,6 @@ from typing import Any, get_type_hints
 from distill.losses import LossWeights
 from runtime.errors import UserError
 
-
 #: Fields that the first students that ship were trained without, and what those had instead.
 ADDED_LATER: dict[str, Any] = {"slimmable": False}
 

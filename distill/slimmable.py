@@ -118,7 +118,7 @@ class Narrower:
 
 
 class SlimmableObjective(Objective):
-    """Losses averaged over three widths: the whole student, the narrowest, and one between that ``batch.draw`` picks."""
+    """Losses averaged over three widths: the whole, the narrowest, and one between that ``batch.draw`` picks."""
 
     def __init__(self, student: HaarLayers, perceptions: dict[str, nn.Module], weights: LossWeights):
         super().__init__(student, perceptions, weights)

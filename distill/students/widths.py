@@ -62,9 +62,7 @@ def fronts(wide: HaarLayers, narrow: HaarLayers) -> Iterator[tuple[str, Index]]:
     channels = torch.tensor(code_channels(wide, narrow), device=wide.head.bias.device)
     modulated, whole = sum(site.channels for site in wide.sites), tensors(wide)
     for name, tensor in tensors(narrow).items():
-        if tensor.dim() != whole[name].dim() or any(
-            a > b for a, b in zip(tensor.shape, whole[name].shape, strict=True)
-        ):
+        if any(own > most for own, most in zip(tensor.shape, whole[name].shape, strict=True)):
             raise ValueError(f"{name} is no part of a student of width {wide.width:g}")
         rest = tuple(map(slice, tensor.shape[1:]))
         if name in _CODE_LAYER:
