@@ -181,7 +181,9 @@ def recover(settings: Settings, request: Request, out: Path, console: Console, h
         return trained
     recovered = scores.pop("student")
     scores.update(history["pruning"]["scores"], recovered=recovered)
-    return replace(trained, quality={**trained.quality, "scores": scores})
+    flaws = dict(trained.quality["artefacts"])
+    flaws["recovered"] = flaws.pop("student")
+    return replace(trained, quality={**trained.quality, "scores": scores, "artefacts": flaws})
 
 
 def resumed(request: Request, original: Trained, out: Path, console: Console, **options: Any) -> Pruned:

@@ -74,13 +74,14 @@ def cut_trained(trained: Trained, width: float) -> Trained:
 
 def quality_at(quality: Mapping[str, Any], width: float, whole: float) -> dict[str, Any]:
     """What a run's record says of one of its widths; empty where that was not judged."""
-    scores = quality.get("scores")
-    scores = scores if isinstance(scores, dict) else {}
-    own = scores.get("student" if width == whole else score_name(width))
-    if own is None:
-        return {}
-    kept = {name: scores[name] for name in ("photo", "teacher") if name in scores}
-    return {**quality, "scores": {**kept, "student": own}}
+    own, found = "student" if width == whole else score_name(width), dict(quality)
+    for kind in ("scores", "artefacts"):
+        scores = quality.get(kind)
+        if not isinstance(scores, dict) or own not in scores:
+            return {}
+        kept = {name: scores[name] for name in ("photo", "teacher") if name in scores}
+        found[kind] = {**kept, "student": scores[own]}
+    return found
 
 
 def cut_digest(digest: str, width: float) -> str:
