@@ -22,7 +22,7 @@ from runtime.json_fields import Fields, read_json
 #: 1 had one number of threads and one set of CPUs for all results; 2 had neither sensors nor energy.
 SCHEMA = 3
 READABLE = (1, 2, SCHEMA)
-MOST_BYTES = 256 * 2**20
+MOST_BYTES, MOST_ABSENT = 256 * 2**20, 4096
 
 
 class RecordError(UserError):
@@ -31,7 +31,7 @@ class RecordError(UserError):
 
 @dataclass(frozen=True)
 class Absent:
-    """A peer that was asked for and did not take part, or not at every size, and why."""
+    """A peer that was asked for and did not take part, or not at every size, or a suite's picture; and why."""
 
     name: str
     reason: str
@@ -106,7 +106,7 @@ class Record:
             warnings=texts(fields, "warnings"),
             checks=_read_checks(fields),
             judged=None if data.get("judged") is None else Judged.read(fields.inner("judged"), len(subjects)),
-            absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_SUBJECTS, optional=True)),
+            absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_ABSENT, optional=True)),
             unfinished=texts(fields, "unfinished", optional=True),
         )
         if not record.subjects or not record.results:

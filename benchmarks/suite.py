@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchmarks.peers.request import DATA
+from benchmarks.peers.request import DATA, PeerRequest
 from runtime.bundle import sha256_of
 from runtime.errors import UserError
 from runtime.json_fields import Fields
@@ -109,6 +109,8 @@ def find_pictures(suite: Suite, given: dict[str, str | None], most: int = MOST_P
         UserError: a folder is not named, or not one pair is here.
     """
     folders = {kind: _folder(suite, kind, given.get(kind)) for kind in KINDS}
+    if most < 1:
+        raise UserError(f"--suite judges at least one pair: --pairs {most} judges nothing")
     wanted = suite.pairs[:most]
     absent: dict[tuple[str, str], str] = {}
     for at, kind in enumerate(KINDS):
@@ -121,6 +123,19 @@ def find_pictures(suite: Suite, given: dict[str, str | None], most: int = MOST_P
         raise UserError(f"--suite {suite.name}: not one of its pairs is here; {folders[kind] / name} {reason}")
     paths = tuple((folders["content"] / photo, folders["style"] / painting) for photo, painting in whole)
     return SuitePictures(suite, paths, tuple((f"{kind} {name}", reason) for (kind, name), reason in absent.items()))
+
+
+def peers_on(name: str, request: PeerRequest | None) -> tuple[PeerRequest, list[int], list[str]]:
+    """The request with a suite's pictures to judge on, and the sizes and precisions to measure at.
+
+    Raises UserError as `load_suite` and `find_pictures` do, and where no peers were asked for.
+    """
+    if request is None:
+        raise UserError("--suite sets bundle and peers beside each other: add --peers")
+    suite = load_suite(name)
+    pictures = find_pictures(suite, {"content": request.content, "style": request.style}, request.pairs)
+    judging = replace(request, suite=pictures, pairs=len(pictures.pairs))
+    return judging, list(suite.sizes), list(suite.precisions)
 
 
 def _folder(suite: Suite, kind: str, given: str | None) -> Path:
