@@ -90,6 +90,16 @@ class Judged:
             suite=pictures.to_json() if pictures is not None else {},
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; what records had not before suites is left out where there is none of it."""
+        data = asdict(self)
+        for score in data["scores"]:
+            if score["artefacts"] is None:
+                del score["artefacts"]
+        if not self.suite:
+            del data["suite"]
+        return data
+
     def score(self, subject: int) -> Score | None:
         """Of that subject, or None where it was not judged."""
         return next((score for score in self.scores if score.subject == subject), None)

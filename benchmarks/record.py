@@ -70,6 +70,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON data, with the derived numbers that readers want beside the samples."""
         data = {"schema": SCHEMA, "kind": "measured", **asdict(self)}
+        data["judged"] = self.judged and self.judged.to_json()
         for result, shown in zip(self.results, data["results"], strict=True):
             for timing, target in zip(result.timings, shown["timings"], strict=True):
                 samples = target.pop("samples_ms"), target.pop("warmup_ms")
