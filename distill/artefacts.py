@@ -7,7 +7,7 @@ are of luminance or chroma (ITU-R BT.601) in levels of 0 to 255.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import torch
@@ -160,9 +160,3 @@ def colour_bleeding(colours: Tensor, before: Tensor) -> float | None:
 
 def _grown(mask: Tensor, reach: int) -> Tensor:
     return F.max_pool2d(mask[None].float(), 2 * reach + 1, 1, reach)[0] > 0
-
-
-def table_row(record: dict[str, float | None], names: Sequence[str] = NAMES) -> list[str]:
-    """The numbers as a table shows them; a dash for what no picture has."""
-    values = (record.get(name) for name in names)
-    return ["–" if value is None else f"{value:.2f}" for value in values]

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from distill import teachers
-from distill.artefacts import NAMES, table_row
+from distill.artefacts import NAMES
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.data.before_after import before_and_after
 from distill.distil import distil
@@ -141,17 +141,26 @@ def report(trained: Trained, out: Path, as_json: bool) -> None:
         return
     console = Console()
     table = Table(title=f"{quality['pairs']} held-back pairs at {quality['size']} px, judged by {quality['judge']}")
-    artefacts = quality.get("artefacts", {})
-    columns = ("", "content loss", "style loss", "SSIM to photo", "PSNR to teacher")
-    for column in (*columns, *(NAMES if artefacts else ())):
+    for column in ("", "content loss", "style loss", "SSIM to photo", "PSNR to teacher"):
         table.add_column(column, justify="left" if not column else "right")
     for name, s in quality["scores"].items():
         likeness = "–" if name == "teacher" else f"{s['teacher_psnr']:.1f} dB"
-        flaws = table_row(artefacts[name]) if name in artefacts else []
-        table.add_row(name, f"{s['content']:.3f}", f"{s['style']:.3f}", f"{s['ssim']:.3f}", likeness, *flaws)
+        table.add_row(name, f"{s['content']:.3f}", f"{s['style']:.3f}", f"{s['ssim']:.3f}", likeness)
     console.print(table)
+    if "artefacts" in quality:
+        console.print(artefact_table(quality["artefacts"]))
     console.print(
         f"student:  {out / STUDENT_FILE}\npictures: {out / 'sheets' / 'final.png'}\nnext:     brushlet export {out}",
         soft_wrap=True,
         markup=False,
     )
+
+
+def artefact_table(found: dict[str, dict[str, float | None]]) -> Table:
+    """What goes wrong in the pictures, by the names of :class:`distill.artefacts.Artefacts`."""
+    table = Table(title="artefacts (border: 1 is none)")
+    for column in ("", *NAMES):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, row in found.items():
+        table.add_row(name, *("–" if row[each] is None else f"{row[each]:.2f}" for each in NAMES))
+    return table
