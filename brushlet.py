@@ -41,6 +41,7 @@ STAGES = {
     "style": Stage("runtime.styles.cli", "Save styles, and show them side by side."),
     "personalize": Stage("distill.personalize_cli", "Make a style code from a few pictures of your own."),
     "bench": Stage("benchmarks.cli", "Measure a bundle on this machine."),
+    "search": Stage("benchmarks.search_cli", "Find the largest student that keeps a latency budget."),
     "report": Stage("benchmarks.report.cli", "Show what records hold: a page, or a table."),
     "devices": Stage("devices.cli", "Say what a device is."),
     "doctor": Stage("devices.doctor.cli", "Say what is installed, what is missing, and the command that mends it."),

@@ -17,7 +17,7 @@ from benchmarks.budget import check_budget, recorded_psnr
 from benchmarks.entrants import Entrant, Request, find_entrants
 from benchmarks.isolate import run_isolated
 from benchmarks.job import Job
-from benchmarks.judged import Judged, Score
+from benchmarks.judged import Judged
 from benchmarks.labels import counted, labels
 from benchmarks.measurements import DIGITS, Ratio, Settings, SizeResult, Start, Subject, Timing
 from benchmarks.peer_entrants import find_peers
@@ -181,25 +181,10 @@ def _judge(request: Request, entrants: Sequence[Entrant], threads: int, tell: Ca
         return None
     chosen = {n: entrant for n, entrant in enumerate(entrants) if entrant.kind != "teacher"}
     tell(f"judging the pictures of {len(chosen)} subjects on {request.peers.pairs} pairs")
-    peers = request.peers
-    extra = {
-        "content": peers.content and str(Path(peers.content).absolute()),
-        "style": peers.style and str(Path(peers.style).absolute()),
-        "vgg19": peers.judge_weights(),
-        "pairs": peers.pairs,
-    }
     targets = tuple(entrant.target for entrant in chosen.values())
-    answer = run_isolated(Job("judge", targets, (), (), 0, threads, None, extra), request.timeout)
-    scores = zip(chosen.items(), answer.pop("scores"), strict=True)
-    photo = answer.pop("photo")
-    return Judged(
-        **answer,
-        photo_style=photo["style"],
-        scores=tuple(
-            Score(number, score["content"], None if entrant.fixed_style else score["style"], score["ssim"])
-            for (number, entrant), score in scores
-        ),
-    )
+    job = Job("judge", targets, (), (), 0, threads, None, request.peers.judging())
+    answer = run_isolated(job, request.timeout)
+    return Judged.of(answer, {n: entrant.fixed_style for n, entrant in chosen.items()}, request.peers.suite)
 
 
 def _check(request: Request) -> None:

@@ -49,6 +49,10 @@ def bench(
     ] = None,
     style: Annotated[str | None, typer.Option(metavar="DIR", help="Paintings for the same.")] = None,
     pairs: Annotated[int, typer.Option(help="Judge peers on this many held-back pairs; 0 judges nothing.")] = 32,
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Judge peers on these named pairs, at its sizes; 'held-back' ships."),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +113,8 @@ def bench(
 
     Example: brushlet bench adain-w025 --peers --peer-weights weights/ --content photos/ --style paintings/
 
+    Example: brushlet bench adain-w025 --suite held-back --peers
+
     Example: brushlet bench adain-w025 --batch 1 --batch 4 --threads 1 --threads 2 --resume records/interrupted.json
 
     Example: brushlet bench adain-w025 --precision int8 --device jetson-orin-nano --host user@jetson.local
@@ -121,7 +127,12 @@ def bench(
     from benchmarks.entrants import Request
     from benchmarks.peers.request import PeerRequest
     from benchmarks.report_run import run_and_report
+    from benchmarks.suite import peers_on
 
+    taking_part = PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None
+    if suite is not None:
+        taking_part, sizes, precisions = peers_on(suite, taking_part)
+        size, precision = size or sizes, precision or precisions
     request = Request(
         bundle=bundle,
         sizes=tuple(dict.fromkeys(size or [512])),
@@ -143,7 +154,7 @@ def bench(
         ),
         wait=wait,
         power=power,
-        peers=PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None,
+        peers=taking_part,
         host=host,
         device=device if host is not None else None,
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measurements import Raw, objects, unless_null
+from benchmarks.measurements import Raw, if_present, objects, unless_null
 from runtime.errors import UserError
 from runtime.json_fields import Fields
 
 if TYPE_CHECKING:
     from benchmarks.job import Job
+    from benchmarks.suite import SuitePictures
+
+#: What pictures are looked at for, in the order of tables.
+ARTEFACTS = ("lattice", "border", "flat", "bleeding")
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,15 @@ class Score:
         style: of means and deviations of relu1_1 to relu4_1 against the painting; lower is better. None for a subject
             with one style of its own, which was not asked for the painting's.
         ssim: structural similarity to the photo.
+        artefacts: what goes wrong in the pictures, by the names of `distill.artefacts`; a value is None where no
+            picture had it to go wrong, and all of it where nobody looked.
     """
 
     subject: int
     content: float
     style: float | None
     ssim: float
+    artefacts: dict[str, float | None] | None = None
 
     @classmethod
     def read(cls, fields: Fields, raw: Raw, subjects: int) -> Score:
@@ -37,7 +45,12 @@ class Score:
             content=fields.number("content", 0, 1e12),
             style=unless_null(raw, "style", lambda name: fields.number(name, 0, 1e12)),
             ssim=fields.number("ssim", -1, 1),
+            artefacts=if_present(raw, "artefacts", lambda name: _artefacts(fields.inner(name), raw[name])),
         )
+
+
+def _artefacts(fields: Fields, raw: Raw) -> dict[str, float | None]:
+    return {name: unless_null(raw, name, lambda key: fields.number(key, -1e6, 1e6)) for name in ARTEFACTS}
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ class Judged:
         size: side of the square pictures, in pixels.
         content, style: where the photos and paintings come from.
         photo_style: style loss of the photos themselves.
+        suite: name, title and SHA-256 of the suite that named the pictures, and the SHA-256 of each; empty for
+            held-back pictures of any folders.
     """
 
     judge: str
@@ -58,6 +73,32 @@ class Judged:
     style: str
     photo_style: float
     scores: tuple[Score, ...]
+    suite: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, answer: dict[str, Any], fixed: Mapping[int, bool], pictures: SuitePictures | None) -> Judged:
+        """What the process that judged answered; ``fixed`` says of each subject whether its style is its own."""
+        answer = dict(answer)
+        scores, photo = zip(fixed.items(), answer.pop("scores"), strict=True), answer.pop("photo")
+        return cls(
+            **answer,
+            photo_style=photo["style"],
+            scores=tuple(
+                Score(number, each["content"], None if own else each["style"], each["ssim"], each.get("artefacts"))
+                for (number, own), each in scores
+            ),
+            suite=pictures.to_json() if pictures is not None else {},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; what records had not before suites is left out where there is none of it."""
+        data = asdict(self)
+        for score in data["scores"]:
+            if score["artefacts"] is None:
+                del score["artefacts"]
+        if not self.suite:
+            del data["suite"]
+        return data
 
     def score(self, subject: int) -> Score | None:
         """Of that subject, or None where it was not judged."""
@@ -73,6 +114,7 @@ class Judged:
             style=fields.text("style", 400),
             photo_style=fields.number("photo_style", 0, 1e12),
             scores=tuple(Score.read(*item, subjects) for item in objects(fields, "scores", 256)),
+            suite=fields.mapping("suite", optional=True),
         )
 
 
@@ -81,10 +123,10 @@ def judge_job(job: Job) -> dict[str, Any]:
     from benchmarks.subjects import open_painter
 
     try:
-        from export.quality_runner import judge_pictures
+        from export.quality_runner import NamedPairs, judge_pictures
     except ModuleNotFoundError as error:
         raise UserError(f"judging pictures needs {error.name}: pip install 'brushlet[export]'") from error
-    extra = job.extra
+    extra, named = job.extra, job.extra.get("named")
     judgement = judge_pictures(
         [open_painter(target, job.threads) for target in job.targets],
         extra["content"],
@@ -92,5 +134,8 @@ def judge_job(job: Job) -> dict[str, Any]:
         extra["vgg19"] and Path(extra["vgg19"]),
         extra["pairs"],
         job.threads,
+        named
+        and NamedPairs([(Path(photo), Path(painting)) for photo, painting in named], extra["side"], extra["judge"]),
+        extra.get("artefacts", True),
     )
     return asdict(judgement)

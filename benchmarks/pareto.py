@@ -122,7 +122,7 @@ def _draw(axes: Axes, shown: Sequence[Point]) -> None:
 
 
 def _name(axes: Axes, shown: Sequence[Point]) -> None:
-    """Write the names beside the points, where they cover neither another point nor another name if that can be."""
+    """Write the names beside the points, inside the plot, where they cover no other point or name if that can be."""
     taken = [_around(axes, point) for point in shown]
     for point in shown:
         choices = []
@@ -137,7 +137,8 @@ def _name(axes: Axes, shown: Sequence[Point]) -> None:
                 horizontalalignment=side,
             )
             box = label.get_window_extent()
-            choices.append((sum(box.overlaps(other) for other in taken), label, box))
+            inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+            choices.append((sum(box.overlaps(other) for other in taken) + (0 if inside else len(shown)), label, box))
             label.remove()
         _, label, box = min(choices, key=lambda choice: choice[0])
         axes.add_artist(label)

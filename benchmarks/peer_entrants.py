@@ -28,7 +28,8 @@ def find_peers(
     names = choose_peers(request.names)
     extra = {"names": list(names), "weights": str(request.folder()), "folder": str(folder)}
     answer = run_isolated(Job("prepare", (), (), (), 0, 1, None, extra), timeout)
-    absent = [Absent(name, reason) for name, reason in answer["absent"].items()]
+    pictures = request.suite.absent if request.suite is not None else ()
+    absent = [Absent(*each) for each in (*pictures, *answer["absent"].items())]
     entrants = []
     for name, path in answer["prepared"].items():
         peer = PreparedPeer.load(path)

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.judged import ARTEFACTS
 from benchmarks.labels import labels
 from benchmarks.measurements import SizeResult
 from benchmarks.record import Record
@@ -16,6 +17,13 @@ LEGEND = (
     "p50: milliseconds of one content pass, picture in memory to picture in memory, the style coded before; ratio: p50 "
     "over that of the first row; style: milliseconds to code a style picture; MB: peak memory of a process that does "
     "only this; KB: graph files; GMAC: multiplications with addition of one content pass, in billions"
+)
+
+ARTEFACT_LEGEND = (
+    "artefacts, compared with the photos (a teacher has some too): lattice: amplitude of the strongest pattern of 2 or "
+    "4 pixels, in levels of 255; border: detail that the outermost 8 pixels gained over the rest, 1 is none; flat: "
+    "deviation that was added where the photo is flat, in levels; bleeding: share of colour changes that left the "
+    "photo's edges"
 )
 
 
@@ -35,6 +43,21 @@ def peer_table(record: Record) -> Table:
     return table
 
 
+def artefact_table(record: Record) -> Table | None:
+    """What goes wrong in everybody's pictures; None where nobody looked."""
+    scores = [score for score in record.judged.scores if score.artefacts] if record.judged else []
+    if not scores:
+        return None
+    table = Table(box=box.SIMPLE, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for name in ("artefacts", *ARTEFACTS):
+        table.add_column(name, justify="left" if name == "artefacts" else "right", overflow="fold")
+    names = labels(record.subjects)
+    for score in scores:
+        values = (score.artefacts.get(name) for name in ARTEFACTS)
+        table.add_row(f" {names[score.subject]}", *("" if value is None else f"{value:.2f}" for value in values))
+    return table
+
+
 def peer_notes(record: Record) -> list[str]:
     """What the columns mean, who the peers are, who judged what, and who is absent."""
     lines = [LEGEND]
@@ -44,6 +67,8 @@ def peer_notes(record: Record) -> list[str]:
             f"{judged.content}, paintings: {judged.style}); the photos themselves have content loss 0, style loss "
             f"{short(judged.photo_style)} and SSIM 1; a network with one style of its own has no style loss"
         )
+        lines += [ARTEFACT_LEGEND] if any(score.artefacts for score in judged.scores) else []
+        lines += [f"suite: {judged.suite.get('name')}, SHA-256 {judged.suite.get('sha256')}"] if judged.suite else []
     lines += [f"{subject.name}: {subject.description}" for subject in record.subjects if subject.kind == "peer"]
     lines += [f"absent: {each.name}: {each.reason}" for each in record.absent]
     return lines

@@ -22,7 +22,7 @@ from runtime.json_fields import Fields, read_json
 #: 1 had one number of threads and one set of CPUs for all results; 2 had neither sensors nor energy.
 SCHEMA = 3
 READABLE = (1, 2, SCHEMA)
-MOST_BYTES = 256 * 2**20
+MOST_BYTES, MOST_ABSENT = 256 * 2**20, 4096
 
 
 class RecordError(UserError):
@@ -31,7 +31,7 @@ class RecordError(UserError):
 
 @dataclass(frozen=True)
 class Absent:
-    """A peer that was asked for and did not take part, or not at every size, and why."""
+    """A peer that was asked for and did not take part, or not at every size, or a suite's picture; and why."""
 
     name: str
     reason: str
@@ -70,6 +70,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON data, with the derived numbers that readers want beside the samples."""
         data = {"schema": SCHEMA, "kind": "measured", **asdict(self)}
+        data["judged"] = self.judged and self.judged.to_json()
         for result, shown in zip(self.results, data["results"], strict=True):
             for timing, target in zip(result.timings, shown["timings"], strict=True):
                 samples = target.pop("samples_ms"), target.pop("warmup_ms")
@@ -106,7 +107,7 @@ class Record:
             warnings=texts(fields, "warnings"),
             checks=_read_checks(fields),
             judged=None if data.get("judged") is None else Judged.read(fields.inner("judged"), len(subjects)),
-            absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_SUBJECTS, optional=True)),
+            absent=tuple(Absent.read(item) for item in fields.each("absent", MOST_ABSENT, optional=True)),
             unfinished=texts(fields, "unfinished", optional=True),
         )
         if not record.subjects or not record.results:

@@ -10,7 +10,7 @@ from rich.text import Text
 from benchmarks.job import PARTS
 from benchmarks.labels import counted, labels
 from benchmarks.measurements import Ratio, SizeResult, Start, Subject, Timing
-from benchmarks.peer_table import peer_notes, peer_table
+from benchmarks.peer_table import artefact_table, peer_notes, peer_table
 from benchmarks.power_lines import energy_sentences, sensor_lines
 from benchmarks.record import Record
 from benchmarks.wording import heading, short, times
@@ -40,7 +40,8 @@ def render(record: Record) -> Group:
     warnings = [Text(f"warning: {line}", style="yellow") for line in record.warnings]
     warnings += [Text(f"unfinished: {line}", style="yellow") for line in record.unfinished]
     if record.absent or any(subject.kind == "peer" for subject in record.subjects):
-        body, notes = [peer_table(record)], peer_notes(record)
+        body = [table for table in (peer_table(record), artefact_table(record)) if table]
+        notes = peer_notes(record)
     else:
         body, notes = [_timings(record), *_fidelities(record)], _meanings(record)
     notes = [*notes, *sensor_lines(record)]

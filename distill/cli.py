@@ -28,6 +28,12 @@ def distill(
     width: Annotated[
         float, typer.Option(help="Width of the student: 0.125, 0.25, 0.5, 1.0 or anything between.")
     ] = 0.25,
+    slimmable: Annotated[
+        bool,
+        typer.Option(
+            "--slimmable", help="Train every narrower width with it, for `brushlet export RUN --width W` to cut out."
+        ),
+    ] = False,
     content: Annotated[
         str | None,
         typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: sample photos."),
@@ -76,7 +82,10 @@ def distill(
         ),
     ] = None,
     warm_start: Annotated[
-        str | None, typer.Option(help="A run directory or the name of a student that ships to start from.")
+        str | None,
+        typer.Option(
+            help="A run directory or the name of a student that ships to start from; narrower ones are widened."
+        ),
     ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Start from random weights, in the quick preset too.")
@@ -88,6 +97,8 @@ def distill(
     """Distil a large stylizer into a small student.
 
     Example: distill --teacher adain --width 0.25 --preset quick
+
+    Example: distill --teacher adain --width 0.5 --slimmable
     """
     from distill.run import Request, run
 
@@ -109,6 +120,7 @@ def distill(
         request,
         teacher=teacher,
         width=width,
+        slimmable=slimmable,
         content=content,
         style=style,
         preset=preset,

@@ -29,7 +29,9 @@ from distill.provenance import earlier_runs, provenance
 from distill.run_pictures import EVALUATION_SIZE, Pictures, Say, open_all, open_pairs
 from distill.samples import Samples, to_tensor
 from distill.settings import Settings
+from distill.slimmable import SlimmableObjective, cut_trained, judged_widths, score_name
 from distill.students import FrozenPainter, build_student
+from distill.students.widths import cut, widened
 from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
 from distill.teachers import Teacher
 from distill.train import Trainer
@@ -88,7 +90,8 @@ def distil(
         if sources.teacher.slow and accelerator.is_main_process:
             pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
             paint_ahead(sources.teacher, pairs, console, processes=teacher_processes)
-    trainer = Trainer(settings, Objective(student, sources.perceptions, settings.loss), samples, accelerator, out)
+    objective = (SlimmableObjective if settings.slimmable else Objective)(student, sources.perceptions, settings.loss)
+    trainer = Trainer(settings, objective, samples, accelerator, out)
     if resume:
         trainer.restore()
         say(f"resuming after step {trainer.step}")
@@ -198,17 +201,7 @@ def perceptions_for(settings: Settings) -> tuple[dict[str, nn.Module], nn.Module
 def start(settings: Settings, style: PictureSet | None, say: Say) -> nn.Module:
     """A student to train: the one to warm-start from, or a fresh one whose style inputs are calibrated."""
     if settings.warm_start is not None:
-        student = load_student(settings.warm_start).student.train()
-        if settings.student == FrozenPainter.architecture and student.sites:
-            student = FrozenPainter.unsteered(student)
-        if (student.architecture, student.width) != (settings.student, settings.width):
-            raise UserError(
-                f"{settings.warm_start} is a {student.architecture} of width {student.width:g}: "
-                f"it cannot start a {settings.student} of width {settings.width:g}"
-            )
-        hint = " (--from-scratch starts from random weights)" if settings.preset == "quick" else ""
-        say(f"warm start from {settings.warm_start}{hint}")
-        return student
+        return started_warm(settings, settings.warm_start, say)
     student = build_student(settings.student, width=settings.width)
     if not student.sites:
         say("training from random weights")
@@ -221,6 +214,30 @@ def start(settings: Settings, style: PictureSet | None, say: Say) -> nn.Module:
         student.style.calibrate(torch.cat([student.style.statistics(crop) for crop in crops]))
     say("training from random weights")
     return student
+
+
+def started_warm(settings: Settings, source: str, say: Say) -> nn.Module:
+    """The student to start from, at the width that is wanted: a narrower one is widened, a slimmable one cut."""
+    trained = load_student(source)
+    if settings.width < trained.student.width and trained.config.get("slimmable") is True:
+        trained = cut_trained(trained, settings.width)
+    student = trained.student.train()
+    if settings.student == FrozenPainter.architecture and student.sites:
+        student = FrozenPainter.unsteered(student)
+    if student.architecture != settings.student or student.width > settings.width:
+        raise UserError(
+            f"{source} is a {student.architecture} of width {student.width:g}: "
+            f"it cannot start a {settings.student} of width {settings.width:g}"
+        )
+    hint = " (--from-scratch starts from random weights)" if settings.preset == "quick" else ""
+    say(f"warm start from {source}{hint}")
+    if student.width == settings.width:
+        return student
+    say(f"it is of width {student.width:g}: channels are added that change nothing at first")
+    try:
+        return widened(student, settings.width).train()
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{source} cannot be widened to {settings.width:g}: {error}") from error
 
 
 def started_from(settings: Settings) -> dict[str, Any]:
@@ -257,11 +274,12 @@ def finish(
     """Evaluate on held-back pairs, then write the student, evaluation.json and the last contact sheet."""
     student = student.to("cpu").eval()
     say("judging on held-back pairs …")
-    quality, rows = judged(sources, {"student": student})
+    widths = judged_widths(settings.width) if settings.slimmable else ()
+    quality, rows = judged(sources, {"student": student, **{score_name(w): cut(student, w) for w in widths}})
     trained = Trained(student, settings.to_json(), origin, quality)
     save_student(out / STUDENT_FILE, trained)
     write_atomically(out / "evaluation.json", json_bytes(quality))
-    write_rows(out / "sheets" / "final.png", [[r[0], r[1], *r[3:]] for r in rows], sources.teacher)
+    write_rows(out / "sheets" / "final.png", [[r[0], r[1], *r[3:5]] for r in rows], sources.teacher)
     return trained
 
 

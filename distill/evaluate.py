@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from distill.artefacts import Artefacts, artefacts, mean_artefacts
 from distill.data import PictureSet
 from distill.framed import paint_framed
 from distill.losses import content_loss, style_loss
@@ -86,10 +87,11 @@ def evaluate(
 
     Where there are no paintings, the style that is wanted is that of the teacher's picture.
 
-    Returns the record (scores per stylizer, judge, number of pairs, size) and the rows of a contact sheet: photo,
-    painting and one picture per stylizer for the first six pairs.
+    Returns the record (scores and artefacts per stylizer, judge, number of pairs, size) and the rows of a contact
+    sheet: photo, painting and one picture per stylizer for the first six pairs.
     """
     scores: dict[str, list[Scores]] = {name: [] for name in stylizers}
+    flaws: dict[str, list[Artefacts]] = {name: [] for name in stylizers}
     rows: list[list[Tensor]] = []
     for photo, painting in held_back_pairs(content, style, count, size, paired):
         teacher = stylizers["teacher"](photo, painting)
@@ -107,6 +109,7 @@ def evaluate(
                     min(100.0, peak_signal_noise_ratio(picture, teacher, data_range=1.0).item()),
                 )
             )
+            flaws[name].append(artefacts(picture, photo))
             row.append(picture[0])
         if len(rows) < 6:
             rows.append(row)
@@ -114,4 +117,5 @@ def evaluate(
         name: {k: float(np.mean([asdict(s)[k] for s in all_scores])) for k in asdict(all_scores[0])}
         for name, all_scores in scores.items()
     }
-    return {"judge": judge.name, "pairs": count, "size": size, "scores": means}, rows
+    found = {name: mean_artefacts(each) for name, each in flaws.items()}
+    return {"judge": judge.name, "pairs": count, "size": size, "scores": means, "artefacts": found}, rows

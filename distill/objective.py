@@ -24,16 +24,26 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, perception: str) -> dict[str, Tensor]:
         """Weighted losses by name, each a scalar; their sum is what training minimises."""
-        see, taught = self.perceptions[perception], batch.taught
-        adaptive = bool(self.student.sites)
-        with torch.no_grad():
-            # What a student of one style knows of that style are its teacher's pictures.
-            wanted = Perception(see.content(batch.content), see(batch.style if adaptive else batch.teacher).style)
-            statistics = self.student.style.statistics(batch.style).float() if adaptive else None
-        with torch.autocast(batch.content.device.type, enabled=False):  # the student is small: float32 costs little
-            painted = self.paint(batch, statistics)
-        mine = see(painted)
-        w = self.weights
+        see = self.perceptions[perception]
+        wanted, statistics = self.wanted(batch, see)
+        return self.losses(self.paint(batch, statistics), batch, see, wanted)
+
+    @torch.no_grad()
+    def wanted(self, batch: Batch, see: nn.Module) -> tuple[Perception, Tensor | None]:
+        """What the pictures are to look like, and the style encoder's statistics of the style pictures, if any."""
+        if not self.student.sites:  # what a student of one style knows of that style are its teacher's pictures
+            return Perception(see.content(batch.content), see(batch.teacher).style), None
+        statistics = self.student.style.statistics(batch.style).float()
+        return Perception(see.content(batch.content), see(batch.style).style), statistics
+
+    def paint(self, batch: Batch, statistics: Tensor | None) -> Tensor:
+        """The student's pictures in float32, which costs little for a network as small."""
+        with torch.autocast(batch.content.device.type, enabled=False):
+            return paint_batch(self.student, batch, statistics)
+
+    def losses(self, painted: Tensor, batch: Batch, see: nn.Module, wanted: Perception) -> dict[str, Tensor]:
+        """The weighted losses of pictures that a student painted of the batch."""
+        mine, taught, w = see(painted), batch.taught, self.weights
         losses = {
             "content": w.content * content_loss(mine, wanted),
             "style": w.style * style_loss(mine, wanted),
@@ -47,20 +57,18 @@ class Objective(nn.Module):
         losses["teacher_features"] = w.teacher_features * mean_over(len(painted), features_apart)
         return losses
 
-    def paint(self, batch: Batch, statistics: Tensor | None) -> Tensor:
-        """The student's pictures; ``statistics`` are its style encoder's, of the style pictures; None for one style.
 
-        Identity rows are painted at strength 0, where every affine is 1 and 0.
-        """
-        student = self.student
-        if statistics is None:
-            return paint_framed(student, batch.content, ())
-        affine = student.affine(student.style.code_of(statistics), student.measure(batch.thumbnail()))
-        off = batch.identity[:, None, None, None]
-        affine = [
-            (torch.where(off, torch.ones_like(a), a), torch.where(off, torch.zeros_like(b), b)) for a, b in affine
-        ]
-        return paint_framed(student, batch.content, affine)
+def paint_batch(student: nn.Module, batch: Batch, statistics: Tensor | None) -> Tensor:
+    """The student's pictures; ``statistics`` are its style encoder's, of the style pictures; None for one style.
+
+    Identity rows are painted at strength 0, where every affine is 1 and 0.
+    """
+    if statistics is None:
+        return paint_framed(student, batch.content, ())
+    affine = student.affine(student.style.code_of(statistics), student.measure(batch.thumbnail()))
+    off = batch.identity[:, None, None, None]
+    affine = [(torch.where(off, torch.ones_like(a), a), torch.where(off, torch.zeros_like(b), b)) for a, b in affine]
+    return paint_framed(student, batch.content, affine)
 
 
 def mean_over(batch: int, errors: Tensor) -> Tensor:

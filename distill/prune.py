@@ -128,7 +128,8 @@ def recovery_settings(request: Request, original: Trained, out: Path, say: Say, 
     if missing := not_here(request.source, trained_with, given):
         gone = f"pictures or weights that are not here ({', '.join(missing)})"
         say(f"{request.source} was trained with {gone}: what ships takes their place")
-    start = {"student": original.student.architecture, "warm_start": str(out / PRUNED_FILE)}
+    # The channels that stay are those that matter, wherever they stand: there are no narrower students in front.
+    start = {"student": original.student.architecture, "warm_start": str(out / PRUNED_FILE), "slimmable": False}
     rates = {"steps": RECOVERY_STEPS, "muon_lr": RECOVERY_MUON, "adam_lr": RECOVERY_ADAM}
     return replace(trained_with, **{**dict.fromkeys(missing), **rates, **start, **given})
 
@@ -180,7 +181,9 @@ def recover(settings: Settings, request: Request, out: Path, console: Console, h
         return trained
     recovered = scores.pop("student")
     scores.update(history["pruning"]["scores"], recovered=recovered)
-    return replace(trained, quality={**trained.quality, "scores": scores})
+    flaws = dict(trained.quality["artefacts"])
+    flaws["recovered"] = flaws.pop("student")
+    return replace(trained, quality={**trained.quality, "scores": scores, "artefacts": flaws})
 
 
 def resumed(request: Request, original: Trained, out: Path, console: Console, **options: Any) -> Pruned:

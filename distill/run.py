@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from distill.artefacts import NAMES
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
 from distill.data import is_one_picture
 from distill.data.before_after import before_and_after
@@ -96,7 +97,8 @@ def resumable(out: Path, console: Console) -> Iterator[None]:
 def run_name(settings: Settings) -> str:
     """Teacher, the one painting if there is one, and width: adain-w025, gatys-sunflowers-w0125."""
     painting = f"-{Path(settings.style).stem}" if is_one_picture(settings.style) else ""
-    return f"{settings.teacher}{painting}-w{width_name(settings.width)}"
+    kind = "slimmable" if settings.slimmable else f"w{width_name(settings.width)}"
+    return f"{settings.teacher}{painting}-{kind}"
 
 
 def width_name(width: float) -> str:
@@ -178,8 +180,20 @@ def report(trained: Trained, out: Path, as_json: bool) -> None:
         likeness = "–" if name == "teacher" else f"{s['teacher_psnr']:.1f} dB"
         table.add_row(name, f"{s['content']:.3f}", f"{s['style']:.3f}", f"{s['ssim']:.3f}", likeness)
     console.print(table)
+    if "artefacts" in quality:
+        console.print(artefact_table(quality["artefacts"]))
     console.print(
         f"student:  {out / STUDENT_FILE}\npictures: {out / 'sheets' / 'final.png'}\nnext:     brushlet export {out}",
         soft_wrap=True,
         markup=False,
     )
+
+
+def artefact_table(found: dict[str, dict[str, float | None]]) -> Table:
+    """What goes wrong in the pictures, by the names of :class:`distill.artefacts.Artefacts`."""
+    table = Table(title="artefacts (border: 1 is none)")
+    for column in ("", *NAMES):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, row in found.items():
+        table.add_row(name, *("–" if row[each] is None else f"{row[each]:.2f}" for each in NAMES))
+    return table

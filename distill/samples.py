@@ -19,7 +19,7 @@ from runtime.errors import UserError
 #: Linear scale between a picture and the thumbnail its statistics come from; large photos have small thumbnails.
 THUMBNAIL_RATIOS = (1, 2, 2, 4)
 #: First words of the random streams; numpy pads seeds with zeros, so [seed, 2, step] would be slot 0's own stream.
-PAIR_STREAM, STEP_STREAM, RATIO_STREAM = 1, 2, 4
+PAIR_STREAM, STEP_STREAM, RATIO_STREAM, WIDTH_STREAM = 1, 2, 4, 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Batch:
     """``content``, ``style``, ``teacher``: (N, 3, S, S) float32 in [0, 1]; ``taught`` and ``identity``: (N,) bool.
 
     Rows that are not ``taught`` have no teacher picture. ``identity`` rows are photos that are their own style and
-    their own teacher: at strength 0 the student has to give them back.
+    their own teacher: at strength 0 the student has to give them back. ``draw`` is a uniform number in [0, 1) of the
+    step, the same in every process: what a student that is trained at several widths chooses one by.
     """
 
     content: Tensor
@@ -36,6 +37,7 @@ class Batch:
     taught: Tensor
     identity: Tensor
     thumbnail_ratio: int
+    draw: float = 0.0
 
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -114,4 +116,5 @@ class Samples:
             teacher[at] = self.cache.pictures([index for _, index in pairs], content[at], style[at])
             taught[at] = True
         ratio = np.random.default_rng([self.settings.seed, RATIO_STREAM, step]).choice(THUMBNAIL_RATIOS)
-        return Batch(content, style, teacher, taught, identity, int(ratio))
+        draw = np.random.default_rng([self.settings.seed, WIDTH_STREAM, step]).random()
+        return Batch(content, style, teacher, taught, identity, int(ratio), draw)

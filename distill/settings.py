@@ -9,6 +9,9 @@ from typing import Any, get_type_hints
 from distill.losses import LossWeights
 from runtime.errors import UserError
 
+#: Fields that the first students that ship were trained without, and what those had instead.
+ADDED_LATER: dict[str, Any] = {"teacher_options": {}, "slimmable": False}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -18,6 +21,7 @@ class Settings:
     ``batch`` counts over all processes. ``pairs`` is how many teacher pictures are cached; ``teacher_share`` of the
     samples come from them, ``identity_share`` are the photo as its own style, and the rest are fresh crops judged by
     perception alone. The last ``vgg_share`` of the steps use VGG-19 itself as the loss where its weights are found.
+    ``slimmable`` trains all narrower widths with the student's own.
     """
 
     teacher: str = "adain"
@@ -44,6 +48,7 @@ class Settings:
     sheet_every: int = 1000
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
+    slimmable: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -60,6 +65,8 @@ class Settings:
             raise UserError(f"--learning-rate must be a number above 0, got {self.muon_lr:g} (and so must the others)")
         if self.checkpoint_every < 1 or self.sheet_every < 1:
             raise UserError("checkpoint_every and sheet_every must be at least 1")
+        if self.slimmable and (self.width <= 0.125 or (16 * self.width) % 1):
+            raise UserError(f"--slimmable needs a --width above 0.125 in steps of 0.0625, got {self.width:g}")
         if self.seed < 0:
             raise UserError(f"--seed must be at least 0, got {self.seed}")
         if not all(isinstance(text, str) for option in self.teacher_options.items() for text in option):
@@ -74,7 +81,7 @@ class Settings:
     def from_json(cls, record: dict[str, Any]) -> Settings:
         """Read :meth:`to_json` back; ``UserError`` when fields are missing, unknown or of the wrong kind."""
         try:
-            record = {**ADDED, **record}
+            record = {**ADDED_LATER, **record}
             missing = {f.name for f in fields(cls)} - set(record)
             if missing:
                 raise ValueError(f"{min(missing)} is missing")
@@ -90,9 +97,6 @@ class Settings:
         """Names of the fields in which two settings differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
-
-#: Fields that runs of earlier versions lack, with what those runs did.
-ADDED: dict[str, Any] = {"teacher_options": {}}
 
 #: What each preset changes. Times are for a student of width 0.25 on two cores of 2023.
 PRESETS: dict[str, dict[str, Any]] = {

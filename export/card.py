@@ -22,6 +22,12 @@ _SCORES = {
     "teacher_ssim": "SSIM to the teacher",
     "teacher_psnr": "PSNR to the teacher, dB",
 }
+_ARTEFACTS = {
+    "lattice": "lattice, levels",
+    "border": "border gain",
+    "flat": "flat areas, levels",
+    "bleeding": "bled colour",
+}
 
 
 def card_text(manifest: Manifest, picture: str | None = None) -> str:
@@ -103,6 +109,7 @@ def _origin(provenance: dict[str, Any]) -> str:
         *((f"{kind} pictures", _data(entry)) for kind, entry in data.items()),
         ("steps", provenance.get("steps")),
         ("seed", provenance.get("seed")),
+        *((("cut out of", _cut(provenance["cut"])),) if isinstance(provenance.get("cut"), dict) else ()),
         ("versions", _pairs(provenance.get("versions"))),
     ]
     table = _table(("what", "which"), [(what, _line(which)) for what, which in rows])
@@ -114,6 +121,10 @@ def _origin(provenance: dict[str, Any]) -> str:
         return table
     title = "Command:" if len(known) == 1 else "Commands, each starting from the student of the one before:"
     return "\n\n".join([table, title, "```sh\n" + "\n".join(known) + "\n```"])
+
+
+def _cut(record: dict[str, Any]) -> str:
+    return f"one training of every width up to {_line(record.get('from'))}"
 
 
 def _scores(quality: dict[str, Any]) -> str:
@@ -132,7 +143,20 @@ def _scores(quality: dict[str, Any]) -> str:
         f"Means over {_line(quality.get('pairs'))} pairs that nobody trained on, at {_line(quality.get('size'))} "
         f"pixels, judged by {_line(quality.get('judge'))}. Losses: lower is better; SSIM and PSNR: higher is nearer."
     )
-    return f"{judged}\n\n{_table(('', *(_SCORES[key] for key in columns)), rows)}"
+    return "\n\n".join([judged, _table(("", *(_SCORES[key] for key in columns)), rows), *_artefacts(quality)])
+
+
+def _artefacts(quality: dict[str, Any]) -> list[str]:
+    """What goes wrong in the pictures, where that was looked at; see `distill.artefacts`."""
+    found = quality.get("artefacts")
+    if not isinstance(found, dict) or not all(isinstance(row, dict) for row in found.values()):
+        return []
+    rows = [(name, *(_number(row.get(key)) for key in _ARTEFACTS)) for name, row in found.items()]
+    return [
+        "What goes wrong, each compared with the photo: a pattern of 2 or 4 pixels, detail that the border gained over "
+        "the inside, texture where the photo is flat, and the share of colour changes that left the photo's edges.",
+        _table(("", *_ARTEFACTS.values()), rows),
+    ]
 
 
 def _frozen_scores(record: dict[str, Any]) -> str:

@@ -31,6 +31,9 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The bundle's folder; bundles/NAME by default.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The bundle's name; the run's by default.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Cut the student of this width out of a run of `distill --slimmable`.")
+    ] = None,
     styles: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder whose pictures become styles of the bundle, by name.")
     ] = None,
@@ -102,6 +105,8 @@ def export(
 
     Example: brushlet export runs/adain-w025 --format onnx --precision fp32,int8
 
+    Example: brushlet export runs/adain-slimmable --width 0.25
+
     Example: brushlet export adain-w025 --format tensorrt --precision int8 --host user@jetson.local
     """
     from export import summary
@@ -142,6 +147,7 @@ def export(
         options=options,
         compact=compact,
         styles=styles,
+        width=width,
         frozen_style=frozen,
         force=force,
         log=_say,

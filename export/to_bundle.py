@@ -15,6 +15,8 @@ from typing import Any
 from torch import nn
 
 from distill.checkpoint import STUDENT_FILE, Trained, load_student, student_path
+from distill.run import width_name
+from distill.slimmable import cut_digest, cut_trained, on_grid
 from export.bundle_folder import CARD_NAME, PICTURE_NAME, new_bundle_folder, require_replaceable
 from export.card import write_card_picture, write_text
 from export.compact_weights import round_weights
@@ -52,6 +54,10 @@ class Source:
     name: str
     sheet: Path | None
 
+    def cut(self, width: float) -> Source:
+        """The same at another width."""
+        return Source(self.file, cut_digest(self.digest, width), f"{self.name}-w{width_name(on_grid(width))}", None)
+
     def frozen(self, style: FrozenStyle) -> Source:
         """The same with a style folded in."""
         name = f"{self.name}-{_plain(style.painting.stem)}"
@@ -84,6 +90,7 @@ def export_bundle(
     options: ExportOptions | None = None,
     compact: bool = True,
     styles: str | Path | None = None,
+    width: float | None = None,
     frozen_style: FrozenStyle | None = None,
     force: bool = False,
     log: Callable[[str], None] = lambda line: None,
@@ -101,6 +108,7 @@ def export_bundle(
         compact: store weights as fp16. Those of a student in float32 are rounded first, and what that changes in
             its pictures is measured and recorded; computing is float32 in any case.
         styles: a folder whose pictures become named styles, called after the files.
+        width: cut the student of this width out of one that was trained with ``--slimmable``.
         frozen_style: fold this one style into the weights; the bundle's name then ends with the style's.
         force: replace the bundle of another student, and make again what is there.
         log: gets a line for the user now and then.
@@ -113,6 +121,8 @@ def export_bundle(
         find_format(target.format)
     origin = find_source(source)
     trained = load_student(origin.file)
+    if width is not None:
+        trained, origin = cut_trained(trained, width), origin.cut(width)
     require_finite(trained.student, origin.file)
     if frozen_style is not None:
         if styles is not None:

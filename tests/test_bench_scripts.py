@@ -36,6 +36,17 @@ def test_a_promise_that_is_broken_is_told(tiny, capsys):
     assert "planes to picture" in capsys.readouterr().out
 
 
+def test_share_of_the_matrix_product(tiny, capsys):
+    from tests.bench import gemm_share
+
+    quick = (tiny, *QUICK, "--sides", "32", "64", "--seconds", "0", "--json")
+    assert gemm_share.main([*quick, "--least", "0"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["product_gflops"]) == {"32", "64"}
+    assert found["percent"] == pytest.approx(100 * found["graph_gflops"] / max(found["product_gflops"].values()))
+    assert gemm_share.main([*quick, "--least", "1e9"]) == 1
+
+
 def test_training_throughput(monkeypatch, capsys):
     pytest.importorskip("torch")
     from distill.perceptual import Vgg, Vgg19Perception

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers import choose_peers
 from runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.suite import SuitePictures
 
 DATA = "BRUSHLET_DATA"
 
@@ -21,6 +25,7 @@ class PeerRequest:
         weights: the folder below which their weights are; None is $BRUSHLET_DATA/weights.
         content, style: as in ``distill --content`` and ``--style``; None is what ships.
         pairs: how many held-back pairs to judge on; 0 judges nothing.
+        suite: named pictures to judge on instead.
     """
 
     names: tuple[str, ...] = ()
@@ -28,6 +33,7 @@ class PeerRequest:
     content: str | None = None
     style: str | None = None
     pairs: int = 32
+    suite: SuitePictures | None = None
 
     def require_sensible(self) -> None:
         """Raises UserError for a name that no peer has, a folder that there is not, or a number of pairs below 0."""
@@ -49,6 +55,20 @@ class PeerRequest:
         if not folder.is_dir():
             raise UserError(f"--peer-weights: {folder} is not a folder")
         return folder.absolute()
+
+    def judging(self) -> dict[str, Any]:
+        """What the process that judges has to know, as `Job.extra`."""
+        what: dict[str, Any] = {
+            "content": self.content and str(Path(self.content).absolute()),
+            "style": self.style and str(Path(self.style).absolute()),
+            "vgg19": self.judge_weights(),
+            "pairs": self.pairs,
+        }
+        if self.suite is None:
+            return what
+        suite, paths = self.suite.suite, [[str(path) for path in pair] for pair in self.suite.pairs]
+        named = {"named": paths, "side": suite.side, "judge": suite.judge, "artefacts": "artefacts" in suite.metrics}
+        return {**what, "pairs": len(paths), **named}
 
     def judge_weights(self) -> str | None:
         """VGG-19 among the peers' weights, or None."""

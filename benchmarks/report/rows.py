@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.judged import ARTEFACTS
 from benchmarks.measurements import SizeResult, Timing
 from benchmarks.record import Record
 from benchmarks.report.gather import Foretold, Gathered, Source
@@ -16,7 +17,7 @@ class Row:
     """Latencies in milliseconds with the 95 % interval of the median, sizes in pixels, memory in MB, files in kB,
     energy in joules a picture, and power in watts while running.
 
-    What belongs to a subject as a whole (first run, memory, losses) is repeated in the rows of all its parts. None
+    What belongs to a subject as a whole (memory, losses, artefacts …) is repeated in the rows of all its parts. None
     stands for what was not measured. ``number`` is the subject's in its record.
 
     In a prediction p50 is what is predicted, its interval how sure that is, and no engine is faster than ``bound_ms``.
@@ -57,6 +58,10 @@ class Row:
     content_loss: float | None
     style_loss: float | None
     ssim: float | None
+    lattice: float | None = None
+    border: float | None = None
+    flat: float | None = None
+    bleeding: float | None = None
 
 
 def rows(gathered: Gathered) -> Iterator[Row]:
@@ -123,6 +128,7 @@ def _row(source: Source, result: SizeResult, timing: Timing) -> Row:
         content_loss=score.content if score else None,
         style_loss=score.style if score else None,
         ssim=score.ssim if score else None,
+        **{name: value for name, value in ((score and score.artefacts) or {}).items() if name in ARTEFACTS},
     )
 
 

@@ -96,6 +96,10 @@ _NUMBERS: dict[str, Cell] = {
     "content loss": _of("content_loss"),
     "style loss": _of("style_loss"),
     "SSIM": _of("ssim"),
+    "lattice, levels": _of("lattice"),
+    "border gain": _of("border"),
+    "flat areas, levels": _of("flat"),
+    "bled colour": _of("bleeding"),
 }
 _REMARKS: dict[str, Cell] = {"throttled": lambda line: line.first.throttled or ""}
 _RECORD: dict[str, Cell] = {"record": lambda line: line.first.file}

@@ -32,6 +32,15 @@ def file_identity(path: Path) -> str:
         return f"unreadable: {error.errno}"
 
 
+def read_for_short_side(path: Path, short_side: int) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), that is going to be resized: a large one is read not much larger than that."""
+    long_side = LARGEST_READ * short_side
+    picture = decode_file(path, long_side)
+    if min(picture.shape[:2]) < short_side and max(picture.shape[:2]) == long_side:
+        return decode_file(path)  # a longer panorama than that
+    return picture
+
+
 class Folder:
     """Every picture below a directory, in the order of their paths; hidden files are left out."""
 
@@ -48,11 +57,7 @@ class Folder:
             raise UserError(f"{directory} holds no pictures (looked in it and below for {SUFFIXES_IN_WORDS})")
 
     def read(self, index: int) -> np.ndarray:
-        path, long_side = self._directory / self.names[index], LARGEST_READ * self._short_side
-        picture = decode_file(path, long_side)
-        if min(picture.shape[:2]) < self._short_side and max(picture.shape[:2]) == long_side:
-            return decode_file(path)  # a longer panorama than that
-        return picture
+        return read_for_short_side(self._directory / self.names[index], self._short_side)
 
     def identity(self, index: int) -> str:
         return file_identity(self._directory / self.names[index])

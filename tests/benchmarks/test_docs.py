@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import report_run
+from benchmarks import report_run, search_cli, search_run, suite
 from benchmarks.cli import app
 from benchmarks.prediction import predict_there
 
@@ -33,8 +33,21 @@ def test_a_documented_command_is_understood(page, arguments, monkeypatch):
     asked = []
     monkeypatch.setattr(report_run, "run_and_report", lambda *each: asked.append(each))
     monkeypatch.setattr(predict_there, "predict_elsewhere", lambda *each: False)
+    # Its pictures are nowhere here.
+    monkeypatch.setattr(suite, "peers_on", lambda name, peers: (suite.load_suite(name) and peers, [384], ["fp32"]))
     done = CliRunner().invoke(app, shlex.split(arguments))
     assert done.exit_code == 0, done.output
     request = asked[0][0]
     request.budget.require_sensible()
     assert request.bundle == shlex.split(arguments)[0]
+
+
+@pytest.mark.parametrize(
+    "arguments", re.findall(r"^    brushlet search (.+)$", (ROOT / "docs" / "widths.md").read_text(), re.M)
+)
+def test_a_documented_search_is_understood(arguments, monkeypatch):
+    asked = []
+    monkeypatch.setattr(search_run, "search_and_report", lambda *each: asked.append(each))
+    done = CliRunner().invoke(search_cli.app, shlex.split(arguments))
+    assert done.exit_code == 0, done.output
+    assert asked[0][0].request.budget.milliseconds in (8, 40)

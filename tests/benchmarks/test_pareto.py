@@ -75,6 +75,23 @@ def test_names_of_neighbours_cover_neither_points_nor_each_other():
     assert not any(box.overlaps(pareto._around(axes, point)) for box in boxes for point in shown)
 
 
+def test_names_stay_inside_the_plot():
+    pytest.importorskip("matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [Point("a-long-name fp32", "bundle", 20, 1.0), Point("a-long-name int8", "bundle", 18.5, 1.0)]
+    figure = Figure(figsize=(6, 4))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    pareto._draw(axes, [*shown, Point("far", "peer", 500, 2.0)])
+    figure.draw_without_rendering()
+    pareto._name(axes, shown)
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+
+
 def test_what_cannot_be_plotted(record, judged, tmp_path):
     pytest.importorskip("matplotlib")
     with pytest.raises(UserError, match="--plot must end in .png or .svg, not 'plot.pdf'"):

@@ -158,6 +158,27 @@ def test_a_record_with_peers_round_trips(with_peers):
         Record.from_json(data)
 
 
+def test_damaged_artefacts_and_suites_are_refused(with_peers):
+    flaws = {"lattice": 0.5, "border": 1.0, "flat": None, "bleeding": 0.0}
+    score = replace(with_peers.judged.scores[0], artefacts=flaws)
+    suite = {"name": "two", "sha256": "0" * 64, "pictures": {"content": {}, "style": {}}}
+    judged = replace(with_peers.judged, scores=(score, *with_peers.judged.scores[1:]), suite=suite)
+    whole = replace(with_peers, judged=judged)
+    assert Record.from_json(json.loads(whole.to_text())) == whole
+    data = whole.to_json()
+    data["judged"]["scores"][0]["artefacts"]["flat"] = "much"
+    with pytest.raises(RecordError, match="'flat' must be a number"):
+        Record.from_json(data)
+    data = whole.to_json()
+    del data["judged"]["scores"][0]["artefacts"]["border"]
+    with pytest.raises(RecordError, match="'border' is missing"):
+        Record.from_json(data)
+    data = whole.to_json()
+    data["judged"]["suite"] = [1]
+    with pytest.raises(RecordError, match="'suite' must be a JSON object"):
+        Record.from_json(data)
+
+
 def test_one_table_for_all(with_peers):
     text = shown(with_peers, 100)
     rows = [line.split() for line in text.splitlines() if line.split()[:1] == ["microast"]]

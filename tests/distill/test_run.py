@@ -168,3 +168,10 @@ def test_an_interrupt_points_to_the_checkpoint_if_there_is_one(distilled, capsys
 def test_reports_need_no_terminal(capsys):
     report(trained(quality()), Path("runs/a"), as_json=False)
     assert "next:     brushlet export runs/a" in capsys.readouterr().out
+
+
+def test_artefacts_have_a_table_of_their_own(capsys):
+    flaws = {"teacher": {"lattice": 0.5, "border": 1.0, "flat": None, "bleeding": 0.25}}
+    report(trained({**quality(), "artefacts": flaws}), Path("runs/a"), as_json=False)
+    out = capsys.readouterr().out
+    assert "artefacts" in out and "0.25" in out and "–" in out

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.losses import LossWeights
-from distill.settings import ADDED, PRESETS, Settings, from_preset
+from distill.settings import ADDED_LATER, PRESETS, Settings, from_preset
 from runtime.errors import UserError
 
 NAMES = sorted(f.name for f in fields(Settings))
@@ -113,12 +113,12 @@ def test_fields_of_the_wrong_kind_are_named(changes, reason):
 
 def test_records_of_earlier_versions_are_read():
     record = Settings(steps=7).to_json()
-    for name in ADDED:
+    for name in ADDED_LATER:
         del record[name]
     assert Settings.from_json(record) == Settings(steps=7)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(ADDED)))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(ADDED_LATER)))
 def test_missing_fields_are_named(name):
     record = Settings().to_json()
     del record[name]

@@ -31,6 +31,20 @@ def test_a_row_holds_the_numbers_of_the_record(found):
     assert (row.energy_j, row.throttled) == (None, None)
 
 
+def test_artefacts_are_told_where_somebody_looked():
+    record = make_record(judged=True)
+    flaws = {"lattice": 1.5, "border": 1.25, "flat": None, "bleeding": 0.5}
+    scores = (replace(record.judged.scores[0], artefacts=flaws), *record.judged.scores[1:])
+    found = list(rows(Gathered((source(replace(record, judged=replace(record.judged, scores=scores))),))))
+    assert {(row.lattice, row.border, row.flat, row.bleeding) for row in found if row.name == "mine"} == {
+        (1.5, 1.25, None, 0.5)
+    }
+    assert {row.lattice for row in found if row.name == "other"} == {None}
+    table = latency_table(found)
+    assert "flat areas, levels" not in table.heads, "nobody has a number"
+    assert dict(zip(table.heads, table.lines[0], strict=True))["lattice, levels"] == "1.5"
+
+
 def test_energy_and_throttling_are_told_where_a_result_holds_them():
     record = make_record()
     watch = SimpleNamespace(throttled=("too hot",))
