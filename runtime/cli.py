@@ -18,7 +18,7 @@ def stylize(
     style: Annotated[
         list[str] | None,
         typer.Option(
-            help="A picture, a saved style code (.json), the name of a style in the bundle, or words that describe one; "
+            help="A picture, a saved style code (.json), the name of a style in the bundle, or words that describe it; "
             "again for a mixture, with weights as in a.jpg:0.7, or for one style per region."
         ),
     ] = None,
