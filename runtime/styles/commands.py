@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,13 +133,15 @@ def find_styles(words: str, count: int, model: str | None, library: Path | None,
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(caption=escape(str(found)))
-    for column in ("share", "painting", "caption", "fits"):
+    table = Table()
+    for column in ("share", "painting", "fits"):
         table.add_column(column, overflow="fold")
     for part in parts:
         share = f"{part.weight:.0%}" if part.weight else ""
-        table.add_row(*map(escape, (share, str(part.entry), part.entry.caption, " ".join(part.words))))
+        table.add_row(share, escape(str(part.entry)), escape(" ".join(part.words)))
     Console().print(table)
+    if found.unknown:
+        print(f"no painting is described as {found.missing}", file=sys.stderr)
 
 
 def _part_json(part: Part) -> dict[str, object]:

@@ -73,8 +73,12 @@ class FoundStyle:
 
     def __str__(self) -> str:
         mixed = ", ".join(f"{part.weight:.0%} {part.entry}, for {' '.join(part.words)}" for part in self.parts)
-        missing = ", ".join(f"{word!r}{_hint(near)}" for word, near in self.unknown.items())
-        return f"{self.text!r} is {mixed}" + (f"; no painting is described as {missing}" if missing else "")
+        return f"{self.text!r} is {mixed}" + (f"; no painting is described as {self.missing}" if self.unknown else "")
+
+    @property
+    def missing(self) -> str:
+        """The unknown words for a sentence."""
+        return ", ".join(f"{word!r}" + (f" (nearest: {near!r})" if near else "") for word, near in self.unknown.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +135,9 @@ class StyleLibrary:
         if not found.hits:
             near = " ".join(found.unknown[word] or word for word in found.unknown)
             hint = (
-                f"did you mean {near!r}?"
-                if any(found.unknown.values())
-                else "'brushlet style find' shows what is there"
+                f"did you mean {near!r}?" if any(found.unknown.values()) else "try sea, night, gold, dots or portrait"
             )
-            raise UserError(
-                f"there is no file and no style called {text!r}, nor a painting in the style library that is so: {hint}"
-            )
+            raise UserError(f"{text!r} is no file, no style's name, and like no painting in the style library: {hint}")
         best = [hit for hit in found.hits[:MOST_MIXED] if hit.score >= LEAST_FIT * found.hits[0].score]
         total = sum(hit.score for hit in best)
         parts = tuple(self._part(hit, hit.score / total) for hit in best)
@@ -197,10 +197,6 @@ def _read_entry(fields: Fields, student: str) -> Entry:
 def _entry_json(entry: Entry) -> dict[str, object]:
     said = {"name": entry.name, "title": entry.title, "artist": entry.artist, "caption": entry.caption}
     return {**said, "code": [[float(f"{x:.{_DIGITS}g}") for x in row] for row in entry.code.values.tolist()]}
-
-
-def _hint(near: str) -> str:
-    return f" (nearest: {near!r})" if near else ""
 
 
 def _plain(text: str) -> str:

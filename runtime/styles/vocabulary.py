@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: Each line says what paintings are, which all of them are, or is grammar.
 STOP_WORDS = (
-    "art artist brush canvas paint painted painter painting picture style",
+    "art artist brush canvas color colors colour colours paint painted painter painting picture style",
     "an and are as at be by for from in into is it its like of on or that the their this to very want with without",
     "some something",
 )
@@ -13,7 +13,7 @@ SYNONYMS = (
     # What is there to see.
     "sea ocean marine seascape surf maritime",
     "wave waves breakers swell surf",
-    "water river lake stream pond sea",
+    "water river lake stream brook pond",
     "storm stormy tempest thunderstorm gale",
     "ship boat vessel sail sailing barge raft",
     "beach shore coast seaside sand",
@@ -49,8 +49,8 @@ SYNONYMS = (
     "nude naked bare",
     "dance dancing dancer ballet ballerina",
     "cafe bar restaurant",
-    "food fruit apples bread still",
-    "animal animals horse horses dog bird ox oxen cat hare fish rooster bear lion",
+    "food fruit apples bread",
+    "animal animals creature beast",
     "bird rooster cock hen",
     "battle war fight soldiers execution revolution violence",
     "religious christian biblical sacred saint madonna angel christ",
@@ -67,7 +67,7 @@ SYNONYMS = (
     "pink rose rosy blush",
     "brown umber sepia earthy ochre tan",
     "gray grey silver silvery",
-    "black dark inky",
+    "black dark",
     "white pale ivory",
     "monochrome grey gray colorless",
     "bright vivid vibrant colorful saturated intense brilliant",
@@ -77,7 +77,7 @@ SYNONYMS = (
     "candle candlelight lamp lantern lamplight gaslight",
     "chiaroscuro shadow contrast spotlight",
     # The hand.
-    "thick impasto heavy chunky bold loaded",
+    "thick impasto chunky loaded",
     "stroke strokes brushwork dabs daubs",
     "loose sketchy rough broken quick free",
     "smooth polished glazed enamel flawless blended",

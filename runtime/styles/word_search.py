@@ -57,7 +57,6 @@ class WordSearch:
         self._counts = [Counter(map(stem, each)) for each in words]
         self._spellings = {stem(word): word for each in words for word in each}
         self._mean_length = sum(map(len, words)) / max(len(words), 1)
-        self._frequency = Counter(term for counts in self._counts for term in counts)
 
     def find(self, text: str) -> Found:
         """Texts that fit at least one word.
@@ -87,20 +86,18 @@ class WordSearch:
         return Found(tuple(sorted(hits, key=lambda hit: -hit.score)), unknown)
 
     def _scores(self, term: str) -> list[float]:
-        """How well each text fits a word or, a little less, its synonyms."""
-        terms = {**dict.fromkeys(_SYNONYMS_OF.get(term, ()), _SYNONYM_WEIGHT), term: 1.0}
+        """How well each text fits a word or, a little less, its synonyms: BM25 with all of them taken for one word."""
+        weights = {**dict.fromkeys(_SYNONYMS_OF.get(term, ()), _SYNONYM_WEIGHT), term: 1.0}
+        fitting = sum(not weights.keys().isdisjoint(counts) for counts in self._counts)
+        rarity = math.log(1 + (len(self._counts) - fitting + 0.5) / (fitting + 0.5))
         return [
-            max(weight * self._bm25(one, counts) for one, weight in terms.items() if one in counts)
-            if not terms.keys().isdisjoint(counts)
-            else 0.0
+            rarity * max(weight * self._frequency(one, counts) for one, weight in weights.items())
             for counts in self._counts
         ]
 
-    def _bm25(self, term: str, counts: Counter[str]) -> float:
-        frequency, texts = self._frequency[term], len(self._counts)
-        rarity = math.log(1 + (texts - frequency + 0.5) / (frequency + 0.5))
+    def _frequency(self, term: str, counts: Counter[str]) -> float:
         length = 1 - _LENGTH + _LENGTH * counts.total() / self._mean_length
-        return rarity * counts[term] * (_SATURATION + 1) / (counts[term] + _SATURATION * length)
+        return counts[term] * (_SATURATION + 1) / (counts[term] + _SATURATION * length)
 
     def _nearest(self, word: str) -> str:
         known = {
