@@ -44,6 +44,8 @@ def title_of(name: str) -> str:
 
 
 def _read(table: object, where: str) -> Caption:
+    if not isinstance(table, dict):
+        raise UserError(f"{where} must be a table with a caption")
     fields = Fields(table, where)
     title = fields.text("title", 200, optional=True)
     return Caption(title, fields.text("artist", 200, optional=True), fields.text("caption", 2000, optional=True))
