@@ -29,7 +29,7 @@ from runtime.engines import Engine
 from runtime.errors import UserError
 from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
-from runtime.painter import Look, Progress, Window, cut_maps, paint_strips, paint_tile
+from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
 from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
@@ -271,41 +271,42 @@ class Stylizer:
 
     def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
         tiling = self._tiling(*rgb.shape[:2])
-        if tiling.tile == tiling.canvas:
-            padded, inside = framing.pad(rgb, self.student.size_multiple, self._margin, self._margin_mode)
-            if padded.shape[:2] == tiling.canvas:  # the usual case: no larger one is asked for by the engine
-                return self._paint_whole(padded, inside, look, progress)
+        if tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # else the engine asks for a larger one
+            return self._paint_whole(rgb, look, progress)
         painted, row = np.empty_like(rgb), 0
         for strip in self._strips(HeldRows(rgb), look, tiling, progress):
             painted[row : row + len(strip)] = strip
             row += len(strip)
         return painted
 
-    def _paint_whole(
-        self, padded: np.ndarray, inside: tuple[slice, slice], look: Look, progress: Progress | None
-    ) -> np.ndarray:
-        window = Window(-inside[0].start, -inside[1].start, *padded.shape[:2])
-        painted = paint_tile(self._paint_piece, padded, window, look, self.student.sites)[inside]
+    def _paint_whole(self, rgb: np.ndarray, look: Look, progress: Progress | None) -> np.ndarray:
+        planes, inside = framing.framed_tensor(rgb, self.student.size_multiple, self._margin, self._margin_mode)
+        window = Window(-inside[0].start, -inside[1].start, *planes.shape[2:])
+        painted = paint_tile(self._paint_piece, planes, rgb, window, inside, look, self.student.sites)
         if progress is not None:
             progress(1, 1)
-        return np.ascontiguousarray(painted)
+        return painted
 
     def _strips(self, source: RowSource, look: Look, tiling: Tiling, progress: Progress | None) -> Iterator[np.ndarray]:
         margin, mode = self._whole_margin, self._margin_mode
         return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
 
-    def _paint_piece(self, rgb: np.ndarray, affine: Sequence[Affine]) -> np.ndarray:
-        """uint8 (h, w, 3) with sides that are multiples of the student's, painted without a frame."""
-        feeds = {"content": framing.to_tensor(rgb)}
+    def _paint_piece(self, planes: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
+        feeds = {"content": planes}
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        return framing.to_picture(self._engines.run("paint", feeds, "picture", (1, 3, *rgb.shape[:2])))
+        painted = self._engines.run("paint", feeds, "picture", planes.shape)
+        return framing.to_picture(painted[:, :, inside[0], inside[1]])
 
     @property
     def _whole_margin(self) -> int:
         """The margin in whole multiples, so that the pixel grid keeps its phase under the strides."""
         multiple = self.student.size_multiple
         return -(-self._margin // multiple) * multiple
+
+    def _framed_size(self, height: int, width: int) -> tuple[int, int]:
+        multiple, around = self.student.size_multiple, 2 * self._whole_margin
+        return -(-(height + around) // multiple) * multiple, -(-(width + around) // multiple) * multiple
 
     def _tiling(self, height: int, width: int) -> Tiling:
         around = 2 * self._whole_margin
