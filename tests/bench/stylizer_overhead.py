@@ -4,11 +4,11 @@ Bare calls are those of the measure and the paint graph on inputs that are ready
 memory to a picture in memory. Both take turns in one process, so that a drift of the machine meets them alike. What
 each step between picture and engine takes by itself stands below the ratio.
 
-The steps are all that there is: no page faults, no copies beside them, and the engine takes as long as it does alone.
-They move 9 MB between bytes side by side and floats in planes, which numpy does in one thread at about memory's speed. A
-graph that takes and gives bytes would not do better: as ONNX nodes (Transpose, Cast, Mul; Mul, Add, Clip, Cast, Transpose)
-the same took ONNX Runtime longer than numpy, and no less with two threads than with one. So the share grows as the engine
-gets faster, with threads or int8.
+The steps are all that there is: no page faults, no copies beside them, and the engine takes as long as it does
+alone. They move 9 MB between bytes side by side and floats in planes, which numpy does in one thread at about
+memory's speed. A graph that takes and gives bytes would not do better: as ONNX nodes (Transpose, Cast, Mul; Mul,
+Add, Clip, Cast, Transpose) the same took ONNX Runtime longer than numpy, and no less with two threads than with one.
+So the share grows as the engine gets faster, with threads or int8.
 """
 
 from __future__ import annotations
