@@ -18,8 +18,8 @@ def stylize(
     style: Annotated[
         list[str] | None,
         typer.Option(
-            help="A picture, a saved style code (.json), or the name of a style in the bundle; again for a mixture, "
-            "with weights as in a.jpg:0.7, or for one style per region."
+            help="A picture, a saved style code (.json), the name of a style in the bundle, or words that describe it; "
+            "again for a mixture, with weights as in a.jpg:0.7, or for one style per region."
         ),
     ] = None,
     model: Annotated[
@@ -78,6 +78,9 @@ def stylize(
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large photos, in pixels; free memory decides by default.")
     ] = None,
+    library: Annotated[
+        Path | None, typer.Option(help="A style library to look words up in; the student's by default.")
+    ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Look into the folders of a folder too.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Paint those of a folder again whose painting is there.")
@@ -110,6 +113,8 @@ def stylize(
 
     Example: brushlet stylize photo.jpg --style sunflowers:0.7 --style mine.json:0.3 --strength 0.8
 
+    Example: brushlet stylize photo.jpg --style "stormy sea, thick strokes" -o out.png
+
     Example: brushlet stylize photo.jpg --mask sky.png --style sunflowers --style painting.jpg --exact
 
     Example: brushlet stylize holiday/ --recursive --style painting.jpg -o painted/
@@ -140,6 +145,7 @@ def stylize(
         precision=precision,
         providers=tuple(provider or ()),
         tile=tile,
+        library=library,
         recursive=recursive,
         overwrite=overwrite,
         video=VideoOptions(codec, style_to, steady, blend, camera, mjpeg),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from functools import lru_cache
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
@@ -11,7 +13,15 @@ _CONTAINER = Path("/sys/fs/cgroup")
 
 
 def free_bytes() -> int | None:
-    """Memory that can be had without swapping, also where a container limits it; None where that cannot be told."""
+    """Memory that can be had without swapping, also where a container limits it; None where that cannot be told.
+
+    It is looked up once a second at most: a video asks for each frame.
+    """
+    return _free_bytes_at(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _free_bytes_at(second: int) -> int | None:
     found = [size for size in (_of_machine(), _of_container()) if size is not None]
     return min(found) if found else None
 

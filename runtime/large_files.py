@@ -1,7 +1,8 @@
 """Picture files that are read, painted and written in strips, by libvips (pyvips, the extra "large").
 
 Pillow holds a picture whole, twice while reading. libvips hands it out row by row where the format allows: PNG, TIFF
-and JPEG do. Progressive JPEG is decoded in memory, and pictures that the camera has turned go over a temporary file.
+and JPEG do. Interlaced pictures (progressive JPEG) are decoded in memory and WebP is encoded there, both up to the size
+that Pillow reads too; pictures that the camera has turned go over a temporary file.
 
 What was painted goes to libvips through a pipe, as a PNG that is not compressed, and is encoded in a thread of its own.
 """
@@ -28,6 +29,8 @@ from runtime.image_files import MAX_PIXELS, has_pixels, write_format
 STREAM_PIXELS = 24 * 10**6
 #: Bounds time and disk. A picture of this size takes hours.
 MAX_STREAMED_PIXELS = 2**31
+#: libwebp's own limit, told before hours of painting.
+_MAX_WEBP_SIDE = 16383
 _STRIP_ROWS = 32
 #: Loaders by the first bytes of a file. libvips has many more, which are not made for files from strangers.
 _LOADERS = {b"\xff\xd8\xff": "jpegload", b"\x89PNG": "pngload", b"II*\0": "tiffload", b"MM\0*": "tiffload"}
@@ -104,6 +107,11 @@ class LargePicture:
             image = load(str(self._path), access="sequential", fail_on=_DAMAGED)
             if image.get_typeof("orientation") and image.get("orientation") != 1:
                 image = load(str(self._path), access="random", fail_on=_DAMAGED).autorot()
+            if image.get_typeof("interlaced") and image.width * image.height > MAX_PIXELS:
+                raise UserError(
+                    f"cannot read {self._path}: it is interlaced (a progressive JPEG, say), so that all of its "
+                    f"{image.width}x{image.height} pixels would have to be held: save it without interlacing"
+                )
             if image.interpretation not in _COLOURS:
                 raise NotStreamable(f"cannot read {self._path} in strips: it is a picture in {image.interpretation}")
             if image.get_typeof("icc-profile-data"):
@@ -180,9 +188,14 @@ def write_strips(
         finish: what is done with the pyvips image on its way to the file, such as joining transparency.
 
     Raises:
-        UserError: unknown suffix, or the file cannot be written.
+        UserError: unknown suffix, more pixels than the format is written with, or the file cannot be written.
     """
     kind = write_format(path)
+    if kind == "WEBP" and (max(size) > _MAX_WEBP_SIDE or size[0] * size[1] > MAX_PIXELS):
+        raise UserError(
+            f"cannot write {path}: WebP is encoded in memory, up to {MAX_PIXELS / 1e6:.0f} million pixels and "
+            f"{_MAX_WEBP_SIDE} a side, not {size[1]}x{size[0]}: write .png, .jpg or .tiff"
+        )
     with replacing(path) as temporary:
         save = _saver(kind, str(temporary), quality)
         with _StripEncoder(size, lambda image: save(finish(image)), path) as encoder:

@@ -11,10 +11,14 @@ import numpy as np
 from runtime.affine import Affine
 from runtime.bundle import Site
 from runtime.canvas import Canvas, RowSource
+from runtime.framing import to_tensor
 from runtime.tiles import Span, Tiling
 
-#: uint8 (h, w, 3) and an affine per site -> uint8 (h, w, 3); sides are multiples of the student's.
-PaintPiece = Callable[[np.ndarray, Sequence[Affine]], np.ndarray]
+#: Rows and columns of a tile that are kept.
+Inside = tuple[slice, slice]
+#: float32 (1, 3, H, W), with sides that are multiples of the student's, an affine per site, and what is kept of it ->
+#: uint8 (h, w, 3).
+PaintPiece = Callable[[np.ndarray, Sequence[Affine], Inside], np.ndarray]
 #: Told after each tile: how many are done, of how many.
 Progress = Callable[[int, int], None]
 
@@ -69,10 +73,10 @@ def paint_strips(
             left, right = _inside(columns, margin, source.width)
             tile = strip[:, columns.start : columns.stop]
             window = Window(rows.start - margin, columns.start - margin, *tile.shape[:2])
-            done = paint_tile(paint, tile, window, look, sites)
-            painted[:, left:right] = done[
-                top - window.top : bottom - window.top, left - window.left : right - window.left
-            ]
+            inside = slice(top - window.top, bottom - window.top), slice(left - window.left, right - window.left)
+            if painted[:, left:right].size:  # else the tile shows the frame only
+                planes = to_tensor(tile)
+                painted[:, left:right] = paint_tile(paint, planes, tile[inside], window, inside, look, sites)
             if progress is not None:
                 progress(index * len(tiling.columns) + number + 1, count)
         if bottom > top:
@@ -113,12 +117,25 @@ def _inside(span: Span, margin: int, length: int) -> tuple[int, int]:
     return min(max(span.keep_from - margin, 0), length), min(max(span.keep_to - margin, 0), length)
 
 
-def paint_tile(paint: PaintPiece, tile: np.ndarray, window: Window, look: Look, sites: Sequence[Site]) -> np.ndarray:
-    """One tile in its final colours, uint8 (h, w, 3)."""
-    painted = paint(tile, look.affine(window))
+def paint_tile(
+    paint: PaintPiece,
+    planes: np.ndarray,
+    kept: np.ndarray,
+    window: Window,
+    inside: Inside,
+    look: Look,
+    sites: Sequence[Site],
+) -> np.ndarray:
+    """What is kept of one tile, in its final colours: uint8 (h, w, 3).
+
+    Args:
+        planes: float32 (1, 3, H, W), the tile with its halo or frame, which is at `window`.
+        kept: uint8 (h, w, 3), the part of it that lies at the rows and columns `inside`.
+    """
+    painted = paint(planes, look.affine(window), inside)
     if look.given_back is not None:
-        share = look.given_back(window)
+        share = look.given_back(Window(window.top + inside[0].start, window.left + inside[1].start, *kept.shape[:2]))
         if np.any(share):
-            lost = tile.astype(np.float32) - paint(tile, neutral(sites))
+            lost = kept.astype(np.float32) - paint(planes, neutral(sites), inside)
             painted = np.clip(np.rint(painted + share * lost), 0, 255).astype(np.uint8)
-    return painted if look.colour is None else look.colour(tile, painted)
+    return painted if look.colour is None else look.colour(kept, painted)

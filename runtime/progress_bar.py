@@ -15,11 +15,12 @@ class ProgressBar:
     Args:
         count: how many pictures.
         shown: False shows no bar, and `say` prints to standard error only.
+        work: what is done to them.
     """
 
-    def __init__(self, count: int, shown: bool = True) -> None:
+    def __init__(self, count: int, shown: bool = True, work: str = "painting") -> None:
         self._console = Console(stderr=True)
-        columns = TextColumn("painting"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+        columns = TextColumn(work), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
         hidden = not (shown and count and self._console.is_terminal)
         self._progress = Progress(
             *columns,

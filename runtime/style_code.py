@@ -84,10 +84,7 @@ class StyleCode:
         schema = fields.integer("schema", 1, 10**6)
         if schema != SCHEMA:
             raise UserError(f"{path} has schema {schema}, not {SCHEMA}: update brushlet or save the style again")
-        rows = fields.sequence("code", 2)
-        numbers = all(isinstance(row, list) and all(type(x) in (int, float) for x in row) for row in rows)
-        if not numbers or len(rows) != 2 or len(rows[0]) != len(rows[1]):
-            raise fields.fail("code", "must be two lists of numbers of the same length")
+        rows = read_rows(fields)
         try:
             return cls(np.array(rows, dtype=np.float64), fields.text("student", 100), fields.text("name", 200))
         except (OverflowError, UserError) as error:
@@ -103,6 +100,19 @@ class StyleCode:
         rows = [[float(str(x)) for x in row] for row in self.values]
         content = {"schema": SCHEMA, "name": self.name, "student": self.student, "code": rows}
         write_atomically(path, (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_rows(fields: Fields) -> list[list[float]]:
+    """The numbers of a style code in the field "code": two rows of one length.
+
+    Raises:
+        UserError: they are something else.
+    """
+    rows = fields.sequence("code", 2)
+    numbers = all(isinstance(row, list) and all(type(x) in (int, float) for x in row) for row in rows)
+    if not numbers or len(rows) != 2 or len(rows[0]) != len(rows[1]):
+        raise fields.fail("code", "must be two lists of numbers of the same length")
+    return rows
 
 
 def _require_same_student(codes: Sequence[StyleCode]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from runtime.image_files import read_picture
 from runtime.regions import DEFAULT_FEATHER, MAX_MASK_SIDE, Regions
 from runtime.segmentation import Segmenter
 from runtime.style_code import StyleCode
+from runtime.styles.library import are_words
 from runtime.stylizer import Stylizer
 
 #: A small version of the photo, uint8 (h, w, 3) -> its style.
@@ -94,6 +96,18 @@ def mix_named(stylizer: Stylizer, styles: Sequence[str]) -> StyleCode:
     return (
         codes[0] if len(codes) == 1 else StyleCode.mix(codes, weights, " and ".join(code.name for code in codes)[:200])
     )
+
+
+def tell_words(stylizer: Stylizer, styles: Sequence[str]) -> None:
+    """Print on standard error what styles that are described in words are taken for.
+
+    Raises:
+        UserError: no painting fits them.
+    """
+    for style in styles:
+        name, _ = split_weight(style, stylizer.style_names)
+        if name not in stylizer.style_names and are_words(name):
+            print(f"style {stylizer.look_up(name)}", file=sys.stderr)
 
 
 def split_weight(text: str, names: tuple[str, ...] = ()) -> tuple[str, float | None]:

@@ -20,7 +20,7 @@ from runtime.overlapped import Overlapped
 from runtime.painter import Progress
 from runtime.progress_bar import ProgressBar
 from runtime.shipped import DEFAULT_MODEL
-from runtime.style_options import StyleOf, StyleOptions
+from runtime.style_options import StyleOf, StyleOptions, tell_words
 from runtime.stylize_large import paint_large
 from runtime.stylizer import Stylizer
 from runtime.video.options import VideoOptions
@@ -44,6 +44,7 @@ class StylizeJob:
     precision: str = "fp32"
     providers: tuple[str, ...] = ()
     tile: int | None = None
+    library: Path | None = None
     recursive: bool = False
     overwrite: bool = False
     video: VideoOptions = field(default_factory=VideoOptions)
@@ -89,6 +90,7 @@ def run_job(job: StylizeJob, as_json: bool = False) -> None:
     refuse_to_overwrite(job.style.files, contents)
     with Stylizer.load(job.model or DEFAULT_MODEL, job.engine, job.threads, **stylizer_options(job)) as stylizer:
         stylizer.require_fitting(job.style.styles[0] if job.style.styles else None, job.controls.strength)
+        tell_words(stylizer, job.style.styles)
         outcome = _paint_all(stylizer, job.style.resolve(stylizer), contents, job, as_json)
         name = stylizer.bundle.manifest.name
     if as_json:
@@ -120,7 +122,7 @@ def check_job(job: StylizeJob) -> None:
 def stylizer_options(job: StylizeJob) -> dict[str, object]:
     """What `Stylizer.load` takes besides model, engine and threads."""
     providers = {"providers": job.providers} if job.providers else {}
-    return {"precision": job.precision, "tile": job.tile, **providers}
+    return {"precision": job.precision, "tile": job.tile, "library": job.library, **providers}
 
 
 def _paint_all(

@@ -28,14 +28,16 @@ from runtime.controls import (
 from runtime.engines import Engine
 from runtime.errors import UserError
 from runtime.free_memory import free_bytes
-from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture, read_picture
-from runtime.painter import Look, Progress, Window, cut_maps, paint_strips, paint_tile
+from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
+from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
 from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
+from runtime.style_reader import StyleReader
 from runtime.tiles import Tiling, plan_tiles
 
 if TYPE_CHECKING:
+    from runtime.styles.library import FoundStyle
     from runtime.video.frame_stylizer import FrameStylizer
     from runtime.video.steadiness import Steadiness
     from runtime.video.stylize_video import VideoSummary
@@ -63,6 +65,8 @@ class Stylizer:
         margin_mode: what the margin shows: "reflect" or "edge".
         tile: side of the tiles that large contents are painted in, in pixels and with their halos; None chooses by the
             memory that is free, and paints in one piece what fits.
+        library: a file of styles to look words up in, made by `brushlet style library`; None takes the one that ships
+            for the student's style encoder, if there is one.
         engine_options: passed to the engine, such as `providers` of onnxruntime.
     """
 
@@ -77,6 +81,7 @@ class Stylizer:
         margin: int = framing.MARGIN,
         margin_mode: str = "reflect",
         tile: int | None = None,
+        library: str | Path | None = None,
         **engine_options: Any,
     ) -> None:
         self._engines = BundleEngines(bundle, engine, threads, precision, target, engine_options)
@@ -87,6 +92,7 @@ class Stylizer:
         self.bundle = bundle
         self.student = bundle.manifest.student
         self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
+        self._styles = StyleReader(bundle, self._encode, library)
 
     @classmethod
     def load(
@@ -184,22 +190,23 @@ class Stylizer:
         return self._strips(source, look, self._tiling(source.height, source.width), progress)
 
     def style(self, style: StyleCode | PictureLike) -> StyleCode:
-        """The style code of a picture (array, Pillow picture or path), a saved code (.json) or a style of the bundle.
+        """The code of a picture (array, Pillow picture or path), of a saved code (.json), or of a style of the bundle.
 
-        Transparent parts of a picture count as white.
+        A text that is none of these describes a style in words: see `look_up`. Transparent parts of a picture count
+        as white.
 
         Raises:
             UserError: there is no such style or file, or it belongs to another student.
         """
-        if isinstance(style, StyleCode):
-            return self._fitting(style)
-        if isinstance(style, str):
-            for held in self.bundle.manifest.styles:
-                if style == held.name:
-                    return self._fitting(StyleCode.load(self.bundle.path(held)))
-        if isinstance(style, (str, Path)):
-            return self._style_from_file(style)
-        return self._encode(as_picture(style), "style")
+        return self._styles.read(style)
+
+    def look_up(self, words: str) -> FoundStyle:
+        """What a style that is described in words is taken for: paintings of the style library, mixed.
+
+        Raises:
+            UserError: the student has no library, or no painting in it fits any word.
+        """
+        return self._styles.look_up(words)
 
     def measure(self, content: PictureLike) -> np.ndarray:
         """The content's mean and deviation per modulated channel, float32 (2, M), from its thumbnail."""
@@ -210,7 +217,7 @@ class Stylizer:
     def affine(self, content: PictureLike, code: StyleCode, strength: float = 1.0) -> list[Affine]:
         """Scale and shift per site, float32 (1, C, 1, 1) each, that paint this content in that style."""
         require_strength(strength)
-        return affine_per_site(self._fitting(code), self.measure(content), strength, self.student.sites)
+        return affine_per_site(self._styles.require_own(code), self.measure(content), strength, self.student.sites)
 
     def paint(self, content: PictureLike, affine: Sequence[Affine]) -> np.ndarray:
         """Paint the content with one affine per site: uint8 (H, W, 3) of the content's size.
@@ -264,41 +271,42 @@ class Stylizer:
 
     def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
         tiling = self._tiling(*rgb.shape[:2])
-        if tiling.tile == tiling.canvas:
-            padded, inside = framing.pad(rgb, self.student.size_multiple, self._margin, self._margin_mode)
-            if padded.shape[:2] == tiling.canvas:  # the usual case: no larger one is asked for by the engine
-                return self._paint_whole(padded, inside, look, progress)
+        if tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # else the engine asks for a larger one
+            return self._paint_whole(rgb, look, progress)
         painted, row = np.empty_like(rgb), 0
         for strip in self._strips(HeldRows(rgb), look, tiling, progress):
             painted[row : row + len(strip)] = strip
             row += len(strip)
         return painted
 
-    def _paint_whole(
-        self, padded: np.ndarray, inside: tuple[slice, slice], look: Look, progress: Progress | None
-    ) -> np.ndarray:
-        window = Window(-inside[0].start, -inside[1].start, *padded.shape[:2])
-        painted = paint_tile(self._paint_piece, padded, window, look, self.student.sites)[inside]
+    def _paint_whole(self, rgb: np.ndarray, look: Look, progress: Progress | None) -> np.ndarray:
+        planes, inside = framing.framed_tensor(rgb, self.student.size_multiple, self._margin, self._margin_mode)
+        window = Window(-inside[0].start, -inside[1].start, *planes.shape[2:])
+        painted = paint_tile(self._paint_piece, planes, rgb, window, inside, look, self.student.sites)
         if progress is not None:
             progress(1, 1)
-        return np.ascontiguousarray(painted)
+        return painted
 
     def _strips(self, source: RowSource, look: Look, tiling: Tiling, progress: Progress | None) -> Iterator[np.ndarray]:
         margin, mode = self._whole_margin, self._margin_mode
         return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
 
-    def _paint_piece(self, rgb: np.ndarray, affine: Sequence[Affine]) -> np.ndarray:
-        """uint8 (h, w, 3) with sides that are multiples of the student's, painted without a frame."""
-        feeds = {"content": framing.to_tensor(rgb)}
+    def _paint_piece(self, planes: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
+        feeds = {"content": planes}
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        return framing.to_picture(self._engines.run("paint", feeds, "picture", (1, 3, *rgb.shape[:2])))
+        painted = self._engines.run("paint", feeds, "picture", planes.shape)
+        return framing.to_picture(painted[:, :, inside[0], inside[1]])
 
     @property
     def _whole_margin(self) -> int:
         """The margin in whole multiples, so that the pixel grid keeps its phase under the strides."""
         multiple = self.student.size_multiple
         return -(-self._margin // multiple) * multiple
+
+    def _framed_size(self, height: int, width: int) -> tuple[int, int]:
+        multiple, around = self.student.size_multiple, 2 * self._whole_margin
+        return -(-(height + around) // multiple) * multiple, -(-(width + around) // multiple) * multiple
 
     def _tiling(self, height: int, width: int) -> Tiling:
         around = 2 * self._whole_margin
@@ -316,6 +324,17 @@ class Stylizer:
             raise UserError(f"{name} paints in one style, which is part of it: leave style and strength out")
         if not fixed and style is None:
             raise UserError("name a style: --style painting.jpg, or the name of a style in the bundle")
+
+    def require_choice(self) -> None:
+        """Pass if the student takes a style.
+
+        Raises:
+            UserError: its style is fixed.
+        """
+        if self.student.fixed_style:
+            raise UserError(
+                f"{self.bundle.manifest.name} paints in one style, which is part of it: choose another --model"
+            )
 
     def engine(self, role: str) -> Engine:
         """The engine of the "style", "measure" or "paint" graph, loaded at the first call.
@@ -349,28 +368,8 @@ class Stylizer:
         rest = None if style.rest is None else self.style(style.rest)
         return replace(style, styles=[self.style(one) for one in style.styles], rest=rest)
 
-    def _style_from_file(self, style: str | Path) -> StyleCode:
-        path = Path(style)
-        if path.suffix.lower() == ".json":
-            return self._fitting(StyleCode.load(path))
-        names = [held.name for held in self.bundle.manifest.styles]
-        if isinstance(style, str) and not path.suffix and not path.exists() and names:
-            listing = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise UserError(f"there is no file {style!r} and no style of that name in the bundle: it holds {listing}")
-        return self._encode(read_picture(path), path.stem)
-
-    def _encode(self, picture: Picture, name: str) -> StyleCode:
-        crop = framing.style_crop(picture.on_white())
-        code = self._run_for_rows("style", {"style": framing.to_tensor(crop)}, "code")
-        return StyleCode(code, self.bundle.manifest.name, name)
-
-    def _fitting(self, code: StyleCode) -> StyleCode:
-        if code.student != self.bundle.manifest.name or code.values.shape[1] != self.student.channels:
-            raise UserError(
-                f"the style code {code.name!r} is for the student {code.student!r} ({code.values.shape[1]} channels), "
-                f"not for {self.bundle.manifest.name!r} ({self.student.channels}): make it again from its picture"
-            )
-        return code
+    def _encode(self, rgb: np.ndarray) -> np.ndarray:
+        return self._run_for_rows("style", {"style": framing.to_tensor(framing.style_crop(rgb))}, "code")
 
     def _run_for_rows(self, role: str, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
         return self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]

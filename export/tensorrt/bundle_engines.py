@@ -91,7 +91,8 @@ def add_engine(
         built = adopt_plan(_read_plan(plan), onnx, options, {spec.name: spec.shape for spec in source.inputs})
     graph = write_engine(bundle.directory, built, source)
     others = tuple(held for held in bundle.manifest.graphs if held.file != graph.file)
-    replace(bundle.manifest, graphs=(*others, graph)).write(bundle.directory)
+    noted = _noted(bundle.manifest.provenance, source.file, graph.file)
+    replace(bundle.manifest, graphs=(*others, graph), provenance=noted).write(bundle.directory)
     return graph
 
 
@@ -105,6 +106,24 @@ def _source(bundle: Bundle, precision: str | None) -> Graph:
         raise UserError(f"{bundle.directory} holds several recipes: choose with --precision from {listed}")
     hint = f"it has {listed}" if held else "make it with 'brushlet export --format tensorrt --recipe-only'"
     raise UserError(f"{bundle.directory} holds no such recipe: {hint}")
+
+
+def _noted(provenance: dict[str, Any], source: str, engine: str) -> dict[str, Any]:
+    """The provenance with the engine among the files of the export that wrote its source: the next one replaces both."""
+    export = provenance.get("export")
+    targets = export.get("targets") if isinstance(export, dict) else None
+    if not isinstance(targets, dict):
+        return provenance
+    noted = {name: _with_file(record, source, engine) for name, record in targets.items()}
+    return {**provenance, "export": {**export, "targets": noted}}
+
+
+def _with_file(record: Any, beside: str, file: str) -> Any:
+    """What an export noted of a target, with one file more if it wrote the other."""
+    files = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(files, list) or beside not in files or file in files:
+        return record
+    return {**record, "files": [*files, file]}
 
 
 def _read_plan(path: Path) -> bytes:

@@ -206,6 +206,8 @@ class TensorRtEngine:
             if not any(profile[name].holds(shape) for profile in self.facts.profiles)
         )
         name = next(outside, self._inputs[0])
+        if name != _CONTENT and shapes[name][-2:] != (1, 1):
+            raise UserError(f"{self._path} takes one style for the whole picture: --engine onnxruntime paints regions")
         ranges = " or ".join(dict.fromkeys(str(profile[name]) for profile in self.facts.profiles))
         raise self._failed(f"'{name}' may have the shape {ranges}, not {shapes[name]}: build an engine for that --size")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.controls import Controls
 from runtime.errors import UserError
 from runtime.style_code import StyleCode
-from runtime.style_options import mix_named
+from runtime.style_options import mix_named, tell_words
 from runtime.stylize_files import StylizeJob
 from runtime.stylizer import Stylizer
 
@@ -22,4 +22,5 @@ def style_of_frames(job: StylizeJob, stylizer: Stylizer) -> StyleCode | None:
         raise UserError("--exact, --stroke and --preserve-color are for pictures: leave them out for a video")
     styles = job.style.styles
     stylizer.require_fitting(styles[0] if styles else None, job.controls.strength)
+    tell_words(stylizer, [*styles, *filter(None, [job.video.style_to])])
     return mix_named(stylizer, styles) if styles else None

@@ -50,6 +50,15 @@ def test_padding_is_exact_and_comes_back(height: int, width: int, multiple: int,
     assert padded.shape[0] < height + 2 * margin + 3 * multiple
 
 
+@given(sides, sides, st.sampled_from([1, 2, 4, 8, 12]), st.integers(0, 20), st.sampled_from(["edge", "reflect"]))
+def test_a_framed_tensor_is_that_of_the_padded_picture(height: int, width: int, multiple: int, margin: int, mode: str):
+    rgb = noise(height, width)
+    padded, inside = framing.pad(rgb, multiple, margin, mode)
+    tensor, same = framing.framed_tensor(rgb, multiple, margin, mode)
+    assert np.array_equal(tensor, framing.to_tensor(padded)) and same == inside
+    assert tensor.flags.c_contiguous and tensor.dtype == np.float32
+
+
 def test_edge_padding_repeats_the_border():
     rgb = noise(3, 5)
     padded, _ = framing.pad(rgb, 4, 0, "edge")

@@ -87,6 +87,33 @@ def test_from_file_to_file_is_as_in_memory(tmp_path: Path, tiny: Path, source: s
     assert np.abs(found.astype(int) - expected).mean() < 1
 
 
+@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
+def test_interlaced_pictures_are_read_up_to_what_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    import pyvips
+
+    image = pyvips.Image.new_from_array(smooth_picture(120, 0))
+    image.write_to_file(str(tmp_path / name), interlace=True)
+    assert np.concatenate(list(opened(tmp_path / name).strips())).shape == (120, 120, 3)
+    monkeypatch.setattr(large_files, "MAX_PIXELS", 120 * 120 - 1)
+    with pytest.raises(UserError, match="it is interlaced .* 120x120 pixels .*: save it without interlacing"):
+        open_large(tmp_path / name)
+    image.write_to_file(str(tmp_path / name), interlace=False)
+    assert opened(tmp_path / name).height == 120
+
+
+@pytest.mark.parametrize("size", [(20, 16384), (16384, 20), (12000, 12000)])
+def test_more_than_webp_holds_is_refused_before_anything_is_painted(tmp_path: Path, size: tuple[int, int]):
+    def strips():
+        raise AssertionError("painted in vain")
+        yield
+
+    with pytest.raises(UserError, match="WebP is encoded in memory, up to 134 million pixels and 16383 a side"):
+        write_strips(tmp_path / "x.webp", size, strips())
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("stroke", [0.5, 1.7])
 def test_strokes_scale_while_streaming(tmp_path: Path, tiny: Path, stroke: float):
     write_picture(tmp_path / "x.png", smooth_picture(200, 0)[:, :150])

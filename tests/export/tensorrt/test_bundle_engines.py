@@ -98,6 +98,29 @@ def test_building_again_replaces_the_engine(bundle: Path, monkeypatch: pytest.Mo
     assert sum(graph.format == "tensorrt" for graph in open_bundle(bundle).manifest.graphs) == 1
 
 
+@pytest.mark.parametrize("record", [None, [], {"targets": 3}, {"targets": {"tensorrt fp32": {"files": "none"}}}])
+def test_a_bundle_without_notes_of_its_export_stays_without(bundle: Path, monkeypatch: pytest.MonkeyPatch, record):
+    install(monkeypatch, "tensorrt-10.3.0", FakeCuda("8.7").install(monkeypatch))
+    note_export(bundle, record)
+    add_engine(bundle)
+    assert open_bundle(bundle).manifest.provenance["export"] == record
+
+
+def test_the_export_counts_the_engine_among_its_files(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    install(monkeypatch, "tensorrt-10.3.0", FakeCuda("8.7").install(monkeypatch))
+    onnx, graph = {"files": ["paint.onnx"]}, "paint.fp32.tensorrt.onnx"
+    note_export(bundle, {"targets": {"onnx fp32": onnx, "tensorrt fp32": {"key": "k", "files": [graph]}}})
+    for _ in range(2):
+        engine = add_engine(bundle).file
+    targets = open_bundle(bundle).manifest.provenance["export"]["targets"]
+    assert targets == {"onnx fp32": onnx, "tensorrt fp32": {"key": "k", "files": [graph, engine]}}
+
+
+def note_export(directory: Path, record: object) -> None:
+    manifest = open_bundle(directory).manifest
+    replace(manifest, provenance={**manifest.provenance, "export": record}).write(directory)
+
+
 def test_both_kinds_of_engine_for_one_gpu(bundle: Path, monkeypatch: pytest.MonkeyPatch):
     cuda = FakeCuda("8.9").install(monkeypatch)
     install(monkeypatch, "tensorrt-11.4.0", cuda)

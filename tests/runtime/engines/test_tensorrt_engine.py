@@ -199,8 +199,11 @@ def test_sizes_outside_name_the_ranges(tmp_path: Path, one_trt: ModuleType, onnx
     ranges = r"(1, 3, 16..32, 16..32) or (1, 3, 48..64, 48..64), not (1, 3, 40, 40)"
     assert ranges in str(caught.value) and "--size" in str(caught.value) and "\n" not in str(caught.value)
     maps = {**feeds(16, 16), "scale_0": np.ones((1, 3, 8, 8), np.float32)}
-    with pytest.raises(UserError, match=r"'scale_0' may have the shape \(1, 3, 1, 1\), not \(1, 3, 8, 8\)"):
+    with pytest.raises(UserError, match="one style for the whole picture: --engine onnxruntime paints regions"):
         engine.run(maps)
+    wide = {**feeds(16, 16), "scale_0": np.ones((1, 5, 1, 1), np.float32)}
+    with pytest.raises(UserError, match=r"'scale_0' may have the shape \(1, 3, 1, 1\), not \(1, 5, 1, 1\)"):
+        engine.run(wide)
     assert engine.run(feeds(16, 16))["picture"].shape == (1, 3, 16, 16)
     engine.close()
 
