@@ -74,7 +74,7 @@ def teacher_of(
     steps: int = 2000,
     batch: int = 4,
     size: int = 160,
-    style_weight: float = 5.0,
+    style_weight: float = 2.0,
 ) -> JohnsonTeacher:
     """The teacher of a painting: trained now, taken up where it was stopped, or found where an earlier run kept it."""
     how = Training(width, steps, batch, size, style_weight=style_weight, seed=seed)
