@@ -40,7 +40,12 @@ def open_teacher(settings: Settings) -> Teacher:
         train = import_module(listing.trainer).teacher_of
         options = typed_options(settings.teacher, train, settings.teacher_options)
         return train(Path(settings.style), settings.content, settings.seed, **options)
-    teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
+    try:
+        teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
+    except UserError as error:
+        if listing.trainer and settings.weights is None:
+            raise UserError(f"{error}; or a painting to train it from, with --style FILE") from error
+        raise
     if teacher.takes_style and is_one_picture(settings.style):
         teacher = OnePainting(teacher, Path(settings.style))
     elif settings.teacher_options.get("source"):

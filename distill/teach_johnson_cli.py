@@ -25,7 +25,7 @@ def teach_johnson(
     size: Annotated[int, typer.Option(help="Side of the crops of photos, in pixels.")] = 160,
     style_size: Annotated[int, typer.Option(help="Short side of the painting, in pixels.")] = 256,
     content_weight: Annotated[float, typer.Option(help="Weight of the content's loss.")] = 1.0,
-    style_weight: Annotated[float, typer.Option(help="Weight of the style's loss.")] = 5.0,
+    style_weight: Annotated[float, typer.Option(help="Weight of the style's loss.")] = 2.0,
     variation_weight: Annotated[float, typer.Option(help="Weight of total variation.")] = 0.05,
     weights: Annotated[
         str | None, typer.Option(help="VGG-19: a file, its folder, 'download', or 'compact' for what ships.")

@@ -46,4 +46,5 @@ def _open_source(source: str | Path | None, kind: str, short_side: int) -> Sourc
         return Shards(str(source))
     if Path(source).exists():
         raise UserError(f"{source} is neither a directory of pictures nor a .tar shard")
-    raise UserError(f"{source} does not exist (--{kind} takes a directory or shards like 'photos-{{000..099}}.tar')")
+    takes = "a directory, one picture" if kind == "style" else "a directory"
+    raise UserError(f"{source} does not exist (--{kind} takes {takes} or shards like 'photos-{{000..099}}.tar')")

@@ -37,7 +37,7 @@ class Optimisation:
 
     optimiser: str = "lbfgs"
     steps: int = 200
-    style_weight: float = 1e3
+    style_weight: float = 30.0
     start: str = "content"
     colour: str = ""
     seed: int = 0
@@ -173,7 +173,7 @@ def load(
     weights: str | Path | None,
     optimiser: str = "lbfgs",
     steps: int = 200,
-    style_weight: float = 1e3,
+    style_weight: float = 30.0,
     start: str = "content",
     colour: str = "",
     pooling: str = "average",

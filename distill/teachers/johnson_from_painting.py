@@ -63,7 +63,7 @@ def train_johnson(
         raise UserError(f"there is no checkpoint {checkpoint_of(out)} to resume from: leave --resume out to start")
     console = console or Console(stderr=True)
     trainer, run = prepared(how, painting, content, weights, device)
-    run_to_end(trainer, run, out, resume, console)
+    run_to_end(trainer, run, out, resume, console, "the same command and --resume")
 
 
 def teacher_of(
@@ -74,7 +74,7 @@ def teacher_of(
     steps: int = 2000,
     batch: int = 4,
     size: int = 160,
-    style_weight: float = 5.0,
+    style_weight: float = 2.0,
 ) -> JohnsonTeacher:
     """The teacher of a painting: trained now, taken up where it was stopped, or found where an earlier run kept it."""
     how = Training(width, steps, batch, size, style_weight=style_weight, seed=seed)
@@ -90,7 +90,7 @@ def teacher_of(
     with FileLock(f"{out}.lock"):  # of several processes, one trains
         if not out.exists():
             console.print(f"training a Johnson network for {painting.name} first: {out}", markup=False, soft_wrap=True)
-            run_to_end(trainer, run, out, checkpoint_of(out).exists(), console)
+            run_to_end(trainer, run, out, checkpoint_of(out).exists(), console, "the same command")
     teacher = of_file(out)
     teacher.style_name = painting.stem
     teacher.description = f"Johnson et al. 2016 at width {how.width:g}, trained for {painting.name} by {run['loss']}"
@@ -109,8 +109,13 @@ def prepared(
     return JohnsonTrainer(how, loss, photos, device), run
 
 
-def run_to_end(trainer: JohnsonTrainer, run: dict[str, Any], out: Path, resume: bool, console: Console) -> None:
-    """Train to the last step and write the network; the checkpoint beside it is there only as long as it is needed."""
+def run_to_end(
+    trainer: JohnsonTrainer, run: dict[str, Any], out: Path, resume: bool, console: Console, again: str
+) -> None:
+    """Train to the last step and write the network; the checkpoint beside it is there only as long as it is needed.
+
+    ``again`` is how a training that is stopped goes on.
+    """
     checkpoint, steps = checkpoint_of(out), trainer.how.steps
     console.print(f"losses: {run['loss']}; {len(trainer.photos)} photos", markup=False, soft_wrap=True)
     if resume:
@@ -123,7 +128,9 @@ def run_to_end(trainer: JohnsonTrainer, run: dict[str, Any], out: Path, resume: 
             if stop or trainer.step % CHECKPOINT_EVERY == 0:
                 trainer.save(checkpoint, run)
             if stop:
-                console.print(f"stopped; go on with --resume, the checkpoint is {checkpoint}", markup=False)
+                console.print(
+                    f"stopped; the checkpoint is {checkpoint}. Go on with {again}", markup=False, soft_wrap=True
+                )
                 raise KeyboardInterrupt
     write_atomically(out, save(trainer.state(), {"format": FORMAT, "training": json.dumps(run)}))
     checkpoint.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from distill.open_teacher import open_teacher
 from distill.run import ONE_STYLE_LOSS, Request, run_name, settings_of
 from distill.teachers import Teacher
 from distill.teachers.one_painting import OnePainting
+from distill.weights import ENVIRONMENT
 from runtime.errors import UserError
 
 
@@ -86,10 +87,13 @@ def test_names_of_runs(tmp_path, small):
     )
 
 
-def test_styles_that_are_none(tmp_path, small):
+def test_styles_that_are_none(tmp_path, small, monkeypatch):
     (tmp_path / "x.jpg").write_bytes(b"no picture")
     with pytest.raises(UserError, match="x.jpg is not a picture that can be read"):
         open_teacher(settings_of(Request(), teacher="negative", preset="tiny", style=str(tmp_path / "x.jpg")))
     style = str(painting(tmp_path / "orange.png", (255, 128, 0)))
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    with pytest.raises(UserError, match="johnson needs .*; or a painting to train it from, with --style FILE"):
+        open_teacher(settings_of(Request(), teacher="johnson", preset="tiny"))
     with pytest.raises(UserError, match="sepia paints in one style, 'brown': leave --style out"):
         open_teacher(settings_of(Request(), teacher="sepia", preset="tiny", style=style))

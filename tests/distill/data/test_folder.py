@@ -105,7 +105,7 @@ def test_a_folder_without_pictures_says_what_is_looked_for(tmp_path):
 
 
 def test_places_that_are_not_folders(tmp_path):
-    with pytest.raises(UserError, match="does not exist .--style takes a directory or shards"):
+    with pytest.raises(UserError, match="does not exist .--style takes a directory, one picture or shards"):
         open_pictures(tmp_path / "nowhere", "style", 32)
     with pytest.raises(UserError, match="neither a directory of pictures nor a .tar shard"):
         open_pictures(save(tmp_path / "x.png"), "style", 32)

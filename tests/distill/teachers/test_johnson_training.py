@@ -52,7 +52,7 @@ def quiet() -> Console:
 
 
 def train(out: Path, painting: Path, pictures: Path, how: Training = SMALL, resume: bool = False) -> None:
-    train_johnson(how, painting, out, str(pictures / "photos"), "compact", resume, console=quiet())
+    train_johnson(how, painting, out, str(pictures / "photos"), "compact", resume)
 
 
 def test_gram_matrices_are_equation_3_and_the_loss_equation_4():
@@ -123,13 +123,14 @@ def stopping_after(steps: int) -> Iterator[Callable[[], bool]]:
     yield lambda: next(asked) == steps
 
 
-def test_a_stopped_training_goes_on_to_the_same_network(tmp_path, painting, pictures, monkeypatch):
+def test_a_stopped_training_goes_on_to_the_same_network(tmp_path, painting, pictures, monkeypatch, capsys):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
     train(whole, painting, pictures)
     with monkeypatch.context() as patch:
         patch.setattr(module, "interrupt_between_steps", lambda: stopping_after(4))
         with pytest.raises(KeyboardInterrupt):
             train(out, painting, pictures)
+    assert "Go on with the same command and --resume" in capsys.readouterr().err
     assert checkpoint_of(out).exists() and not out.exists()
     for how in (replace(SMALL, seed=1), replace(SMALL, style_weight=4)):
         with pytest.raises(UserError, match="is of a run with other pictures or settings: repeat them, or delete it"):
