@@ -36,7 +36,7 @@ TILE = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megapixels", type=float, default=100)
+    parser.add_argument("--megapixels", type=float, default=100, help="25 at least: smaller ones are not streamed")
     parser.add_argument("--model", default="adain-w025")
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--precision", default="int8")
@@ -50,7 +50,7 @@ def main() -> None:
     seams = [seam(options.model, *kind) for kind in ENGINES]
     with tempfile.TemporaryDirectory() as folder:
         sources = write_sources(Path(folder), options.megapixels)
-        rows = [in_own_process(sources[a], Path(folder) / f"out.{b}") for a, b in FORMATS]
+        rows = [in_own_process(sources[a], Path(folder) / f"out.{b}", sys.argv[1:]) for a, b in FORMATS]
     if options.json:
         print(json.dumps({"seams": seams, "pictures": rows}, indent=1))
         return
@@ -86,8 +86,9 @@ def write_sources(folder: Path, megapixels: float) -> dict[str, Path]:
     return sources
 
 
-def in_own_process(source: Path, target: Path) -> dict[str, object]:
-    command = [sys.executable, "-m", "tests.bench.any_size", *sys.argv[1:], "--paint", str(source), str(target)]
+def in_own_process(source: Path, target: Path, options: list[str]) -> dict[str, object]:
+    """Paint a picture from file to file; `options` are those of the command line."""
+    command = [sys.executable, "-m", "tests.bench.any_size", *options, "--paint", str(source), str(target)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
