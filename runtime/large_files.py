@@ -29,8 +29,8 @@ from runtime.image_files import MAX_PIXELS, has_pixels, write_format
 STREAM_PIXELS = 24 * 10**6
 #: Bounds time and disk. A picture of this size takes hours.
 MAX_STREAMED_PIXELS = 2**31
-#: libwebp's own limit, told before hours of painting.
-_MAX_WEBP_SIDE = 16383
+#: Pixels a side and in all that a format is written with; the sides are the formats' own limits.
+_MOST_WRITTEN = {"WEBP": (16383, MAX_PIXELS), "JPEG": (65500, MAX_STREAMED_PIXELS)}
 _STRIP_ROWS = 32
 #: Loaders by the first bytes of a file. libvips has many more, which are not made for files from strangers.
 _LOADERS = {b"\xff\xd8\xff": "jpegload", b"\x89PNG": "pngload", b"II*\0": "tiffload", b"MM\0*": "tiffload"}
@@ -173,6 +173,21 @@ def _loader_of(path: Path) -> str | None:
     return next((loader for magic, loader in _LOADERS.items() if start.startswith(magic)), None)
 
 
+def require_holds(path: Path, height: int, width: int) -> None:
+    """Pass if the format of a file holds a picture of that size: to be asked before hours of painting.
+
+    Raises:
+        UserError: unknown suffix, or it does not.
+    """
+    kind = write_format(path)
+    side, pixels = _MOST_WRITTEN.get(kind, (MAX_STREAMED_PIXELS, MAX_STREAMED_PIXELS))
+    if max(height, width) > side or height * width > pixels:
+        raise UserError(
+            f"cannot write {path}: {kind} takes at most {side} pixels a side and {pixels / 1e6:.0f} million in all, "
+            f"not {width}x{height}: write .png or .tiff"
+        )
+
+
 def write_strips(
     path: Path,
     size: tuple[int, int],
@@ -188,14 +203,9 @@ def write_strips(
         finish: what is done with the pyvips image on its way to the file, such as joining transparency.
 
     Raises:
-        UserError: unknown suffix, more pixels than the format is written with, or the file cannot be written.
+        UserError: unknown suffix, or the file cannot be written.
     """
     kind = write_format(path)
-    if kind == "WEBP" and (max(size) > _MAX_WEBP_SIDE or size[0] * size[1] > MAX_PIXELS):
-        raise UserError(
-            f"cannot write {path}: WebP is encoded in memory, up to {MAX_PIXELS / 1e6:.0f} million pixels and "
-            f"{_MAX_WEBP_SIDE} a side, not {size[1]}x{size[0]}: write .png, .jpg or .tiff"
-        )
     with replacing(path) as temporary:
         save = _saver(kind, str(temporary), quality)
         with _StripEncoder(size, lambda image: save(finish(image)), path) as encoder:

@@ -9,7 +9,7 @@ from runtime.canvas import StreamedRows
 from runtime.controls import Controls, scaled_for_stroke
 from runtime.errors import UserError
 from runtime.image_files import keeps_alpha
-from runtime.large_files import MAX_STREAMED_PIXELS, LargePicture, write_strips
+from runtime.large_files import MAX_STREAMED_PIXELS, LargePicture, require_holds, write_strips
 from runtime.painter import Progress
 from runtime.style_options import StyleOf
 from runtime.stylizer import Stylizer
@@ -32,6 +32,7 @@ def paint_large(
         UserError: the picture is damaged, the output cannot be written, or anything `Stylizer.stylize` raises.
     """
     whole = picture.height, picture.width
+    require_holds(output, *whole)
     size = scaled_for_stroke(whole, controls.stroke)
     if size[0] * size[1] > MAX_STREAMED_PIXELS:
         raise UserError(f"stroke {controls.stroke:g} paints {size[1]}x{size[0]} pixels: use a larger one, or --size")

@@ -47,6 +47,28 @@ def test_share_of_the_matrix_product(tiny, capsys):
     assert gemm_share.main([*quick, "--least", "1e9"]) == 1
 
 
+def test_figures_of_the_runtime_are_a_table_and_what_fails_is_left_out(tmp_path: Path, monkeypatch):
+    pytest.importorskip("av")
+    from tests.bench import runtime_figures
+
+    row = {"source": "jpg", "target": "jpg", "width": 4000, "height": 3000, "bytes_above_model": 3.2e8, "seconds": 9.4}
+    monkeypatch.setattr(runtime_figures, "large_picture", lambda setting: [row])
+    monkeypatch.setattr(runtime_figures.any_size, "ENGINES", (("onnxruntime", "fp32"),))
+    told: list[str] = []
+    found = runtime_figures.measure(runtime_figures.REHEARSAL, tmp_path, told.append)
+    assert found["left_out"].keys() == {"speed", "flicker"} and any(line.startswith("left out") for line in told)
+    assert {row["threads"]: row["bare_ms"] > 0 for row in found["overhead"]} == {1: True, 2: True}
+    scores = {scene: {runtime_figures.BEFORE: 2, runtime_figures.AFTER: 0.5} for scene in runtime_figures.SCENES}
+    fps = {"engine": [90, 100, 110], "steady": [60], "file to file": [50], "each frame on its own": [70]}
+    lines = runtime_figures.table({**found, "flicker": scores, "speed": {"adain-w025 openvino int8": fps}}).splitlines()
+    assert "| 12 megapixels, jpg to jpg, int8 | 320 MB above the model, 9 s |" in lines
+    assert "| tiles against the whole picture (onnxruntime fp32) | at most 0 of 255 levels apart |" in lines
+    assert "| flicker, still, sensor noise | 2.00 levels before, 0.50 after |" in lines
+    said = "100 engine alone, 60 steady, 50 file to file"
+    assert f"| frames per second at 640x360, adain-w025 openvino int8 | {said} |" in lines
+    assert len(lines) == 2 + 1 + 1 + len(scores) + 1 + 2
+
+
 def test_training_throughput(monkeypatch, capsys):
     pytest.importorskip("torch")
     from distill.perceptual import Vgg, Vgg19Perception

@@ -109,7 +109,7 @@ def _source(bundle: Bundle, precision: str | None) -> Graph:
 
 
 def _noted(provenance: dict[str, Any], source: str, engine: str) -> dict[str, Any]:
-    """The provenance with the engine among the files of the export that wrote its source: the next one replaces both."""
+    """The provenance with the engine among the files of its source's export: the next export replaces both."""
     export = provenance.get("export")
     targets = export.get("targets") if isinstance(export, dict) else None
     if not isinstance(targets, dict):

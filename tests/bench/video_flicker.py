@@ -127,14 +127,14 @@ def score_all(
     return {scene: {way: float(np.mean(scores)) for way, scores in row.items()} for scene, row in found.items()}
 
 
-def _stills(folder: Path, count: int) -> list[np.ndarray]:
+def stills_of(folder: Path, count: int) -> list[np.ndarray]:
     size = round(1.5 * HEIGHT), round(1.5 * WIDTH)
     pictures = (read_picture(path).rgb for path in list_pictures(folder))
     landscape = [rgb for rgb in pictures if rgb.shape[1] > rgb.shape[0]]
     return [resize(rgb, *size) for rgb in landscape[:count]]
 
 
-def _frames(path: Path, most: int) -> list[np.ndarray]:
+def frames_of(path: Path, most: int) -> list[np.ndarray]:
     if path.is_dir():
         return [read_picture(file).rgb for file in list_pictures(path)[:most]]
     with VideoReader(path) as reader:
@@ -160,8 +160,8 @@ def main(
     paths = clip or [data / "video" / name for name in ("bunny_640x360.mp4", "sintel_mountain")]
     with Stylizer.load(model) as stylizer:
         code = stylizer.style(style)
-        clips = {path.stem: _frames(path, most) for path in paths}
-        pictures = _stills(stills or data / "content" / "kodak", count)
+        clips = {path.stem: frames_of(path, most) for path in paths}
+        pictures = stills_of(stills or data / "content" / "kodak", count)
         scores = score_all(stylizer, code, pictures, clips)
         costs = distance_from_clean(stylizer, code, pictures)
     if as_json:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runtime import Stylizer, UserError, large_files, read_picture, write_picture
 from runtime.controls import Controls
-from runtime.large_files import LargePicture, open_large, write_strips
+from runtime.large_files import LargePicture, open_large, require_holds, write_strips
 from runtime.stylize_large import paint_large
 from tests.smooth_picture import smooth_picture
 from tests.tiny_bundle import make_tiny_bundle
@@ -103,15 +103,32 @@ def test_interlaced_pictures_are_read_up_to_what_memory_holds(
     assert opened(tmp_path / name).height == 120
 
 
-@pytest.mark.parametrize("size", [(20, 16384), (16384, 20), (12000, 12000)])
-def test_more_than_webp_holds_is_refused_before_anything_is_painted(tmp_path: Path, size: tuple[int, int]):
-    def strips():
-        raise AssertionError("painted in vain")
-        yield
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("x.webp", (20, 16384)), ("x.webp", (16384, 20)), ("x.webp", (12000, 12000)), ("x.jpg", (20, 65501))],
+)
+def test_more_than_a_format_holds_is_refused(name: str, size: tuple[int, int]):
+    with pytest.raises(UserError, match=r"takes at most \d+ pixels a side and \d+ million in all, not .* or .tiff"):
+        require_holds(Path(name), *size)
+    require_holds(Path(name), 11547, 8660)
+    require_holds(Path("x.png"), *size)
 
-    with pytest.raises(UserError, match="WebP is encoded in memory, up to 134 million pixels and 16383 a side"):
-        write_strips(tmp_path / "x.webp", size, strips())
-    assert not list(tmp_path.iterdir())
+
+def test_what_the_format_does_not_hold_is_not_painted(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    write_picture(tmp_path / "x.png", smooth_picture(200, 0))
+    monkeypatch.setattr(large_files, "_MOST_WRITTEN", {"WEBP": (150, 10**6)})
+    painted: list[int] = []
+    with Stylizer.load(tiny) as stylizer, pytest.raises(UserError, match="not 200x200"):
+        halved = Controls(stroke=2)  # painted at 100 pixels, and written at 200
+        paint_large(
+            stylizer,
+            lambda photo: stylizer.style("warm"),
+            opened(tmp_path / "x.png"),
+            tmp_path / "x.webp",
+            halved,
+            lambda done, count: painted.append(done),
+        )
+    assert not painted and not (tmp_path / "x.webp").exists()
 
 
 @pytest.mark.parametrize("stroke", [0.5, 1.7])
