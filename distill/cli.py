@@ -25,7 +25,11 @@ def distill(
         typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: sample photos."),
     ] = None,
     style: Annotated[
-        str | None, typer.Option(help="Paintings: a folder or shards. Default: swatches that brushlet draws.")
+        str | None,
+        typer.Option(
+            help="Paintings: a folder or shards, or one picture, whose style the student will have. "
+            "Default: swatches that brushlet draws."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/TEACHER-wWIDTH.")] = None,
     preset: Annotated[

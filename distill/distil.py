@@ -19,6 +19,7 @@ from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
 from distill.objective import Objective
+from distill.open_teacher import open_teacher
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
 from distill.progress import RunProgress
@@ -28,7 +29,7 @@ from distill.samples import Samples, to_tensor
 from distill.settings import Settings
 from distill.students import FrozenPainter, build_student
 from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
-from distill.teachers import Teacher, load_teacher
+from distill.teachers import Teacher
 from distill.train import Trainer
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
@@ -135,12 +136,10 @@ def write_config(out: Path, settings: Settings) -> None:
 
 def open_sources(settings: Settings, say: Say) -> Sources:
     """Load the teacher and the loss networks on the CPU and open the pictures, saying what they are."""
-    teacher = load_teacher(settings.teacher, settings.weights)
+    teacher = open_teacher(settings)
     say(f"teacher: {teacher.description}")
     if (settings.student == FrozenPainter.architecture) is teacher.takes_style:
         raise UserError(f"a {settings.student} cannot learn from {teacher.name}: one of them has one style")
-    if settings.style is not None and not teacher.takes_style and not teacher.paired:
-        raise UserError(f"{teacher.name} paints in one style, '{teacher.style_name}': leave --style out")
     pictures = open_pairs(settings, say) if teacher.paired else open_all(settings, say, teacher.takes_style)
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")

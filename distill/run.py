@@ -15,9 +15,11 @@ from rich.table import Table
 
 from distill import teachers
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, shipped_students
+from distill.data import is_one_picture
 from distill.data.before_after import before_and_after
 from distill.distil import distil
 from distill.losses import LossWeights
+from distill.open_teacher import has_one_style
 from distill.settings import Settings, from_preset
 from runtime.errors import UserError
 
@@ -47,7 +49,7 @@ def run(request: Request, **options: Any) -> Trained:
     settings = settings_of(request, **options)
     if not 0 <= request.cache_gb < inf:
         raise UserError(f"--cache-gb must be a number of at least 0, got {request.cache_gb:g}")
-    out = request.out or Path("runs") / f"{settings.teacher}-w{width_name(settings.width)}"
+    out = request.out or Path("runs") / run_name(settings)
     console = Console(stderr=True)
     with resumable(out, console):
         trained = distil(settings, out, request.device, request.resume, int(request.cache_gb * 2**30), console)
@@ -71,6 +73,12 @@ def resumable(out: Path, console: Console) -> Iterator[None]:
         raise
 
 
+def run_name(settings: Settings) -> str:
+    """Teacher, the one painting if there is one, and width: adain-w025, gatys-sunflowers-w0125."""
+    painting = f"-{Path(settings.style).stem}" if is_one_picture(settings.style) else ""
+    return f"{settings.teacher}{painting}-w{width_name(settings.width)}"
+
+
 def width_name(width: float) -> str:
     """0.25 -> '025', 0.125 -> '0125', 1.0 -> '1'."""
     return f"{width:g}".replace(".", "")
@@ -86,12 +94,12 @@ def settings_of(request: Request, **options: Any) -> Settings:
     elif options.get("teacher") == "pairs":
         raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
     settings = replace(from_preset(**options), loss=loss_weights(request.losses))
-    listing = teachers.TEACHERS.get(settings.teacher)
-    if listing is not None and not listing.takes_style:
+    if has_one_style(settings):
         settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))
     if settings.warm_start is not None and request.from_scratch:
         raise UserError("--from-scratch and --warm-start exclude each other")
-    if settings.preset == "quick" and not request.from_scratch and settings.warm_start is None and listing is not None:
+    known = settings.teacher in teachers.TEACHERS
+    if settings.preset == "quick" and not request.from_scratch and settings.warm_start is None and known:
         settings = replace(settings, warm_start=_shipped_start(settings))
     # Random weights need larger steps than the quick preset's, which are for a student that is nearly there.
     rates = from_preset("standard" if settings.warm_start is None else settings.preset)

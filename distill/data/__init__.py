@@ -19,7 +19,12 @@ from distill.data.swatches import Swatches
 from runtime.errors import UserError
 from runtime.label_maps import Palette
 
-__all__ = ["PictureSet", "is_held_back", "open_pictures", "random_crop"]
+__all__ = ["PictureSet", "is_held_back", "is_one_picture", "open_pictures", "random_crop"]
+
+
+def is_one_picture(source: str | Path | None) -> bool:
+    """Whether a source is a single file that is no shard."""
+    return source is not None and Path(source).is_file() and not is_shard_pattern(str(source))
 
 
 def open_pictures(
