@@ -17,6 +17,10 @@ def distill(
         Path | None,
         typer.Option(metavar="DIR", help="Learn from DIR/before/x.jpg and DIR/after/x.jpg instead of a teacher."),
     ] = None,
+    teacher_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A choice of the teacher's, like steps=200; see `brushlet teachers`."),
+    ] = None,
     width: Annotated[
         float, typer.Option(help="Width of the student: 0.125, 0.25, 0.5, 1.0 or anything between.")
     ] = 0.25,
@@ -80,6 +84,7 @@ def distill(
         cache_gb=cache_gb,
         teacher_pairs=teacher_pairs,
         losses=loss or [],
+        teacher_options=teacher_option or [],
         as_json=as_json,
     )
     run(

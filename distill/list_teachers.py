@@ -20,6 +20,10 @@ def print_teachers(as_json: bool) -> None:
         print(f"{name}{year}, needs {needs(listing) or 'pictures before and after'}")
         print(f"    {listing.paper}")
         print(f"    weights: {listing.weights}")
+        if listing.options:
+            print(f"    options: {', '.join(listing.options)} (--teacher-option NAME=VALUE)")
+        if listing.time:
+            print(f"    time per picture: {listing.time}")
         print(f"    licence: {listing.licence}")
 
 

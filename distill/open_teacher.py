@@ -25,7 +25,7 @@ def open_teacher(settings: Settings) -> Teacher:
         UserError: as :func:`~distill.teachers.load_teacher`, the one picture cannot be read, or a style is given to a
             teacher that has its own.
     """
-    teacher = load_teacher(settings.teacher, settings.weights)
+    teacher = load_teacher(settings.teacher, settings.weights, settings.teacher_options)
     if teacher.takes_style and is_one_picture(settings.style):
         return OnePainting(teacher, Path(settings.style))
     if settings.style is not None and not teacher.takes_style and not teacher.paired:

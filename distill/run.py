@@ -21,6 +21,7 @@ from distill.distil import distil
 from distill.losses import LossWeights
 from distill.open_teacher import has_one_style
 from distill.settings import Settings, from_preset
+from distill.teachers.options import parse_options
 from runtime.errors import UserError
 
 #: How a student learns the one style of a teacher that takes no style picture: all it has are that teacher's pictures,
@@ -41,6 +42,7 @@ class Request:
     cache_gb: float = 4.0
     teacher_pairs: Path | None = None
     losses: list[str] = field(default_factory=list)
+    teacher_options: list[str] = field(default_factory=list)
     as_json: bool = False
 
 
@@ -93,7 +95,11 @@ def settings_of(request: Request, **options: Any) -> Settings:
         options = {**options, **of_pairs(request.teacher_pairs, options)}
     elif options.get("teacher") == "pairs":
         raise UserError("--teacher pairs needs the pictures: give --teacher-pairs DIR")
-    settings = replace(from_preset(**options), loss=loss_weights(request.losses))
+    settings = replace(
+        from_preset(**options),
+        loss=loss_weights(request.losses),
+        teacher_options=parse_options(request.teacher_options),
+    )
     if has_one_style(settings):
         settings = replace(settings, **ONE_STYLE, loss=loss_weights(request.losses, ONE_STYLE_LOSS))
     if settings.warm_start is not None and request.from_scratch:

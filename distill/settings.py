@@ -13,6 +13,7 @@ from runtime.errors import UserError
 @dataclass(frozen=True)
 class Settings:
     """What ``distill`` was asked for. ``content`` and ``style`` of None are the pictures that ship.
+    ``teacher_options`` are texts by name, for the teacher.
 
     ``batch`` counts over all processes. ``pairs`` is how many teacher pictures are cached; ``teacher_share`` of the
     samples come from them, ``identity_share`` are the photo as its own style, and the rest are fresh crops judged by
@@ -25,6 +26,7 @@ class Settings:
     content: str | None = None
     style: str | None = None
     weights: str | None = None
+    teacher_options: dict = field(default_factory=dict)
     preset: str = "standard"
     warm_start: str | None = None
     steps: int = 4500
@@ -60,6 +62,8 @@ class Settings:
             raise UserError("checkpoint_every and sheet_every must be at least 1")
         if self.seed < 0:
             raise UserError(f"--seed must be at least 0, got {self.seed}")
+        if not all(isinstance(text, str) for option in self.teacher_options.items() for text in option):
+            raise UserError("the options of the teacher must be texts by name")
         if not all(0 <= weight < inf for weight in astuple(self.loss)):
             raise UserError("the weights of losses must be numbers of at least 0")
 
@@ -70,6 +74,7 @@ class Settings:
     def from_json(cls, record: dict[str, Any]) -> Settings:
         """Read :meth:`to_json` back; ``UserError`` when fields are missing, unknown or of the wrong kind."""
         try:
+            record = {**ADDED, **record}
             missing = {f.name for f in fields(cls)} - set(record)
             if missing:
                 raise ValueError(f"{min(missing)} is missing")
@@ -85,6 +90,9 @@ class Settings:
         """Names of the fields in which two settings differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
+
+#: Fields that runs of earlier versions lack, with what those runs did.
+ADDED: dict[str, Any] = {"teacher_options": {}}
 
 #: What each preset changes. Times are for a student of width 0.25 on two cores of 2023.
 PRESETS: dict[str, dict[str, Any]] = {

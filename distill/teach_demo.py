@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from distill.teachers import Teacher, listed, load_teacher
+from distill.teachers.options import parse_options
 from runtime.errors import UserError
 from runtime.framing import to_picture, to_tensor
 from runtime.image_files import keeps_alpha, read_picture, write_picture
@@ -16,11 +18,17 @@ SMALLEST, LARGEST = 32, 4096
 
 
 def paint_with_teacher(
-    name: str, photo: Path, style: Path | None, output: Path, weights: str | None = None, size: int = 512
+    name: str,
+    photo: Path,
+    style: Path | None,
+    output: Path,
+    weights: str | None = None,
+    size: int = 512,
+    options: Sequence[str] = (),
 ) -> Teacher:
     """Write ``photo`` as the teacher called ``name`` paints it, scaled down to a long side of ``size`` pixels.
 
-    ``style`` is scaled down likewise. Returns the teacher.
+    ``style`` is scaled down likewise; ``options`` are the teacher's, as NAME=VALUE. Returns the teacher.
 
     Raises:
         UserError: no such teacher, no weights, a style that is missing or of no use, or a picture that cannot be read
@@ -35,7 +43,7 @@ def paint_with_teacher(
         raise UserError(f"--size must be from {SMALLEST} to {LARGEST}, not {size}")
     keeps_alpha(output)  # refuses a name that cannot be written before anything is painted
     pictures = [tensor_of(path, size) for path in (photo, style) if path is not None]
-    teacher = load_teacher(name, weights)
+    teacher = load_teacher(name, weights, parse_options(options))
     write_picture(output, to_picture(teacher.stylize(*pictures).numpy()))
     return teacher
 

@@ -21,6 +21,10 @@ def teach_demo(
     weights: Annotated[
         str | None, typer.Option(help="The teacher's weights: a folder or a file; 'download' or 'compact' for adain.")
     ] = None,
+    teacher_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A choice of the teacher's, like steps=200; see `brushlet teachers`."),
+    ] = None,
     size: Annotated[int, typer.Option(help="Scale both pictures down to this long side, in pixels.")] = 512,
 ) -> None:
     """See a teacher itself at work, before a student learns from it.
@@ -29,5 +33,5 @@ def teach_demo(
     """
     from distill.teach_demo import paint_with_teacher
 
-    teacher = paint_with_teacher(name, photo, style, output, weights, size)
+    teacher = paint_with_teacher(name, photo, style, output, weights, size, teacher_option or [])
     typer.echo(f"{output}: painted by {teacher.description}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill.teachers.options import typed_options
 from distill.teachers.teacher import Teacher
 from runtime.errors import UserError
 
@@ -24,6 +26,8 @@ class Listing:
         takes_style: it paints in the style of a picture; otherwise its one style is part of its weights.
         takes_label_map: its content is a map of labels instead of a photo.
         ships: it can do without weights that a user has to give.
+        time: what a picture typically takes, in words; empty for networks that paint in one pass.
+        options: names of what else can be chosen with ``--teacher-option``: the keyword arguments of its ``load``.
     """
 
     module: str
@@ -34,6 +38,8 @@ class Listing:
     takes_style: bool = True
     takes_label_map: bool = False
     ships: bool = False
+    time: str = ""
+    options: tuple[str, ...] = ()
 
 
 TEACHERS = {
@@ -91,10 +97,11 @@ def listed(name: str) -> Listing:
     return TEACHERS[name]
 
 
-def load_teacher(name: str, weights: str | Path | None = None) -> Teacher:
-    """The teacher called ``name``, frozen and on the CPU.
+def load_teacher(name: str, weights: str | Path | None = None, options: Mapping[str, str] | None = None) -> Teacher:
+    """The teacher called ``name``, frozen and on the CPU; ``options`` are for its ``load``, as text.
 
     Raises:
-        UserError: there is none of that name, or its weights are missing or of something else.
+        UserError: there is none of that name, it has no such option, or its weights are missing or of something else.
     """
-    return importlib.import_module(listed(name).module).load(weights)
+    load = importlib.import_module(listed(name).module).load
+    return load(weights, **typed_options(name, load, options or {}))

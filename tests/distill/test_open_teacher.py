@@ -19,7 +19,6 @@ from distill.run import ONE_STYLE_LOSS, Request, run_name, settings_of
 from distill.teachers import Teacher
 from distill.teachers.one_painting import OnePainting
 from runtime.errors import UserError
-from tests.distill import tiny
 
 
 class Tint(Teacher):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.losses import LossWeights
-from distill.settings import PRESETS, Settings, from_preset
+from distill.settings import ADDED, PRESETS, Settings, from_preset
 from runtime.errors import UserError
 
 NAMES = sorted(f.name for f in fields(Settings))
@@ -26,6 +26,7 @@ SETTINGS = st.builds(
     identity_share=st.floats(0, 0.5),
     muon_lr=POSITIVE,
     seed=st.integers(0, 2**40),
+    teacher_options=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
     loss=st.builds(LossWeights, content=POSITIVE, range=st.just(0.0)),
 )
 WRONG = {
@@ -98,6 +99,8 @@ def test_a_record_of_another_kind_is_refused(value):
         ({"steps": 1.5}, "steps is 1.5"),
         ({"seed": None}, "seed is None"),
         ({"content": 5}, "content is 5"),
+        ({"teacher_options": ["steps=2"]}, "teacher_options is"),
+        ({"teacher_options": {"steps": 2}}, "must be texts by name"),
         ({"loss": {"style": "much"}}, "str"),
         ({"loss": {"beauty": 1}}, "beauty"),
         ({"width": 10**400}, "version"),
@@ -108,7 +111,14 @@ def test_fields_of_the_wrong_kind_are_named(changes, reason):
         Settings.from_json(Settings().to_json() | changes)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_records_of_earlier_versions_are_read():
+    record = Settings(steps=7).to_json()
+    for name in ADDED:
+        del record[name]
+    assert Settings.from_json(record) == Settings(steps=7)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(ADDED)))
 def test_missing_fields_are_named(name):
     record = Settings().to_json()
     del record[name]
