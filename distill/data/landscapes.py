@@ -67,9 +67,9 @@ def draw_map(scene: int) -> np.ndarray:
 
 
 def draw_photo(scene: int) -> np.ndarray:
-    """The photo of a scene: uint8 (256, 256, 3)."""
+    """The photo of a scene, more often by day: uint8 (256, 256, 3)."""
     rng = np.random.default_rng([scene, 1])
-    return paint_photo(draw_map(scene), rng.uniform(0, 2), rng)
+    return paint_photo(draw_map(scene), 2 * rng.random() ** 1.5, rng)
 
 
 def paint_photo(numbers: np.ndarray, hour: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """SPADE, or GauGAN: pictures from label maps (Park, Liu, Wang & Zhu 2019), in the official layout at any width.
 
 The content is a label map drawn in the teacher's palette (:mod:`runtime.label_maps`). Where the weights have a style
-encoder, the picture that guides it decides on colours and light; without one it is the mean of all styles.
+encoder, a picture decides on colours and light: the option ``look``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from distill.teachers.teacher import OneStyleTeacher, at_multiple, cropped_to
 from distill.teachers.weight_files import find_file
 from distill.weights import load_state
 from runtime.errors import UserError
+from runtime.framing import to_tensor
+from runtime.image_files import read_picture
 
 PATTERNS = ("*net_G*.pth", "spade*.safetensors")
+#: The picture of a look is scaled down to this, in pixels.
+LOOK_SIDE = 512
 LICENCE = "the weights' own terms are their maker's; the official ones are CC BY-NC-SA 4.0"
 
 
@@ -48,13 +52,16 @@ class SpadeTeacher(OneStyleTeacher):
         self.register_buffer("look", torch.zeros(1, generator.shape.latent))
         self.eval().requires_grad_(False)
 
-    @property
-    def takes_guide(self) -> bool:
-        return self.encoder is not None
-
     @torch.inference_mode()
-    def guide(self, picture: Tensor, name: str) -> None:
-        mean, _ = self._encoder()(picture * 2 - 1)
+    def take_look(self, picture: Tensor, name: str) -> None:
+        """Paint in the style of ``picture``, (1, 3, H, W) in [0, 1], from now on.
+
+        Raises:
+            UserError: the weights have no style encoder.
+        """
+        if self.encoder is None:
+            raise UserError("these weights of spade have no style encoder: leave the option look out")
+        mean, _ = self.encoder(picture * 2 - 1)
         self.look.copy_(mean)
         self.style_name = name
 
@@ -64,11 +71,6 @@ class SpadeTeacher(OneStyleTeacher):
         semantics = semantics_of(numbers, len(self.palette), numbers if self.described.instances else None)
         look = self.look.expand(len(content), -1) if self.generator.shape.latent else None
         return cropped_to(content, (self.generator(semantics, look) + 1) / 2)
-
-    def _encoder(self) -> StyleEncoder:
-        if self.encoder is None:
-            raise UserError("these weights of spade have no style encoder: leave the style picture out")
-        return self.encoder
 
 
 def of_state(state: Mapping[str, Tensor], path: Path) -> SpadeTeacher:
@@ -95,10 +97,17 @@ def of_state(state: Mapping[str, Tensor], path: Path) -> SpadeTeacher:
     )
 
 
-def load(weights: str | Path | None) -> SpadeTeacher:
-    """The teacher of a file or folder of weights; the encoder's lie in the same file, or beside it as ``net_E``."""
+def load(weights: str | Path | None, look: str = "") -> SpadeTeacher:
+    """The teacher of a file or folder of weights; the encoder's lie in the same file, or beside it as ``net_E``.
+
+    ``look`` is a picture in whose style all is painted; without one it is the mean of all styles.
+    """
     path = find_file("spade", PATTERNS, weights)
     state, encoder = load_state(path), path.with_name(path.name.replace("net_G", "net_E"))
     if encoder != path and encoder.is_file():
         state = {**state, **load_state(encoder)}
-    return of_state(state, path)
+    teacher = of_state(state, path)
+    if look:
+        picture = read_picture(look, long_side=LOOK_SIDE).on_white()
+        teacher.take_look(torch.from_numpy(to_tensor(picture)), Path(look).stem)
+    return teacher

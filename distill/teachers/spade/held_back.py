@@ -14,7 +14,7 @@ from distill.contact_sheet import write_sheet
 from distill.teachers.spade.losses import perceptual_loss
 from distill.teachers.spade.map_pairs import MapPairs
 
-MOST_PAIRS, SHOWN = 32, 4
+MOST_PAIRS, SHOWN = 16, 4
 STREAM = 6
 
 
