@@ -11,15 +11,20 @@ from runtime.errors import UserError
 
 def accelerator_for(device: str) -> Accelerator:
     """accelerate on the device asked for; ``UserError`` when it is not there."""
+    kind = device_kind(device)
+    precision = "bf16" if fast_dtype(kind) is torch.bfloat16 else "no"
+    return Accelerator(cpu=kind == "cpu", mixed_precision=precision)
+
+
+def device_kind(device: str) -> str:
+    """cpu, cuda or mps for what was asked for; ``UserError`` when it is not there."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this torch sees no CUDA GPU; use --device cpu or auto")
     if device == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: this torch sees no Apple GPU; use --device cpu or auto")
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise UserError(f"--device is auto, cpu, cuda or mps, not '{device}'")
-    kind = best_device() if device == "auto" else device
-    precision = "bf16" if fast_dtype(kind) is torch.bfloat16 else "no"
-    return Accelerator(cpu=kind == "cpu", mixed_precision=precision)
+    return best_device() if device == "auto" else device
 
 
 def best_device() -> str:

@@ -22,11 +22,11 @@ from runtime.image_files import Picture, PictureLike, as_picture, read_picture
 from runtime.json_fields import Fields
 
 MAX_LABELS = 256
-#: A pixel may miss its label's colour by this in each channel, as after JPEG; of what misses it by more, single pixels
-#: as on smoothed edges go to the nearest label.
+#: A pixel may miss its colour by this in each channel, as after JPEG. One that misses it by more, as on smoothed
+#: edges, goes to the nearest label.
 TOLERANCE = 15
-#: Refused is a strange colour that covers this part of the map, and strange colours that together cover the second.
-_ONE_STRANGE, _ALL_STRANGE = 0.004, 0.1
+#: Refused is a map of which this part is in such colours, or of which the second is and lies in flat patches.
+_STRANGE, _FLAT_STRANGE = 0.1, 0.001
 _BAND_PIXELS = 1 << 16
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
@@ -120,34 +120,40 @@ class Palette:
         Raises:
             UserError: the picture holds other colours, beyond JPEG's noise and smoothed edges.
         """
-        found, strange = np.empty(rgb.shape[:2], np.uint8), Counter[int]()
+        found, strange = np.empty(rgb.shape[:2], np.uint8), np.zeros(rgb.shape[:2], bool)
         rows = max(1, _BAND_PIXELS // rgb.shape[1])
         for top in range(0, len(rgb), rows):
-            found[top : top + rows] = self._nearest(_packed(rgb[top : top + rows]), strange)
-        if strange and strict:
-            self._refuse(strange, found.size)
+            band = slice(top, top + rows)
+            found[band], strange[band] = self._nearest(_packed(rgb[band]))
+        if strict and strange.any():
+            self._require_edges(rgb, strange)
         return found
 
-    def _nearest(self, packed: np.ndarray, strange: Counter[int]) -> np.ndarray:
-        """Numbers of packed colours; adds those that are far from every label's to ``strange``."""
+    def _nearest(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest labels' numbers of packed colours, and whether they are far even so."""
         place = np.searchsorted(self._sorted, packed).clip(max=len(self) - 1)
         found, other = self._order[place], self._sorted[place] != packed
+        far = np.zeros(packed.shape, bool)
         if other.any():
-            colours, inverse, counts = np.unique(packed[other], return_inverse=True, return_counts=True)
+            colours, inverse = np.unique(packed[other], return_inverse=True)
             apart = np.abs(_unpacked(colours)[:, None] - self.colours.astype(np.int16))
             nearest = np.square(apart, dtype=np.int32).sum(2).argmin(1)
             found[other] = nearest[inverse]
-            far = apart[np.arange(len(colours)), nearest].max(1) > TOLERANCE
-            strange.update(dict(zip(colours[far].tolist(), counts[far].tolist(), strict=True)))
-        return found
+            far[other] = (apart[np.arange(len(colours)), nearest].max(1) > TOLERANCE)[inverse]
+        return found, far
 
-    def _refuse(self, strange: Counter[int], pixels: int) -> None:
-        (colour, count), total = strange.most_common(1)[0], sum(strange.values())
-        if count < _ONE_STRANGE * pixels and total < _ALL_STRANGE * pixels:
+    def _require_edges(self, rgb: np.ndarray, strange: np.ndarray) -> None:
+        """Pass if pixels of ``strange`` colours are few, and no areas."""
+        corner = rgb[:-1, :-1]
+        flat = strange[:-1, :-1].copy()
+        for beside in (rgb[1:, :-1], rgb[:-1, 1:], rgb[1:, 1:]):
+            flat &= (corner == beside).all(2)
+        if strange.mean() < _STRANGE and flat.sum() < _FLAT_STRANGE * strange.size:
             return
+        colours, counts = np.unique(_packed(corner[flat] if flat.any() else rgb[strange]), return_counts=True)
         raise UserError(
-            f"this is no label map in the palette: {100 * total / pixels:.3g} % of it are in other colours, "
-            f"such as #{colour:06x}. The labels are {self}"
+            f"this is no label map in the palette: {100 * strange.mean():.3g} % of it are in other colours, "
+            f"such as #{colours[counts.argmax()]:06x}. The labels are {self}"
         )
 
 

@@ -18,12 +18,12 @@ from rich.console import Console
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from distill.accelerator import accelerator_for
+from distill.accelerator import device_kind
 from distill.checkpoint import load_state, save_state
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.progress import RunProgress
 from distill.teachers.spade.discriminator import MultiscaleDiscriminator
-from distill.teachers.spade.generator import ENCODED, Shape, SpadeGenerator, StyleEncoder
+from distill.teachers.spade.generator import ENCODED, NORMS, Shape, SpadeGenerator, StyleEncoder
 from distill.teachers.spade.held_back import Checked, check, write_sheet_of
 from distill.teachers.spade.layout import RECORD, folded
 from distill.teachers.spade.losses import (
@@ -77,6 +77,8 @@ class SpadeSettings:
     def __post_init__(self) -> None:
         if not 2 <= self.channels <= 128 or not 1 <= self.hidden <= 512 or not 0 <= self.latent <= 1024:
             raise UserError("--channels must be from 2 to 128, --hidden from 1 to 512, --latent from 0 to 1024")
+        if self.norm not in NORMS:
+            raise UserError(f"--norm is {' or '.join(NORMS)}, not '{self.norm}'")
         if not 64 <= self.size <= 512 or self.size % 32:
             raise UserError(f"--size must be a multiple of 32 between 64 and 512, not {self.size}")
         if min(self.steps, self.batch, self.check_every) < 1 or self.seed < 0:
@@ -204,7 +206,7 @@ def train(
     if not len(held):
         raise UserError(f"{settings.pairs} holds back none of its {len(pairs)} pairs, as one in five is: give more")
     perception = (vgg19_perception(settings.weights) if settings.weights else None) or compact_perception()
-    training = SpadeTraining(settings, pairs.described.channels, perception, accelerator_for(device).device)
+    training = SpadeTraining(settings, pairs.described.channels, perception, torch.device(device_kind(device)))
     if resume:
         training.restore(out / STATE_FILE)
     _make_folder(out)
