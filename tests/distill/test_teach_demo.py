@@ -25,8 +25,13 @@ def test_the_list_is_what_scripts_read():
     result = run("teachers", "--json")
     assert result.exit_code == 0, result.output
     listed = {entry.pop("name"): entry for entry in json.loads(result.stdout)}
-    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "pairs"}
-    assert [name for name, entry in listed.items() if not entry["takes_style"]] == ["pairs", "johnson", "cyclegan"]
+    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "spade", "pairs"}
+    assert [name for name, entry in listed.items() if not entry["takes_style"]] == [
+        "pairs",
+        "johnson",
+        "cyclegan",
+        "spade",
+    ]
     assert [name for name, entry in listed.items() if not entry["needs_weights"]] == ["pairs", "adain"]
     assert listed["microast"]["year"] == 2023 and listed["microast"]["licence"] == "MIT"
     assert all(entry["paper"] and entry["weights"] for entry in listed.values())
@@ -35,6 +40,7 @@ def test_the_list_is_what_scripts_read():
 def test_the_list_is_what_people_read():
     shown = run("teachers").stdout
     assert "adain (2017), needs style picture" in shown and "microast (2023), needs weights and style picture" in shown
+    assert "spade (2019), needs weights and label map" in shown
     assert shown.index("johnson") < shown.index("adain") < shown.index("microast"), "by year"
     assert max(map(len, shown.splitlines())) <= 120
 

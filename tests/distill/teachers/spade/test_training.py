@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,19 +85,15 @@ def test_it_learns_the_colours_of_labels(houses, tmp_path):
     assert np.abs(np.array(middles) - COLOURS).mean() < 25
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(houses, tmp_path):
+def test_a_finished_run_can_be_trained_further(houses, tmp_path):
+    settings = replace(SMALL, pairs=str(houses), steps=2, check_every=2)
+    train(settings, tmp_path / "run", console=quiet())
+    checks = train(replace(settings, steps=4), tmp_path / "run", resume=True, console=quiet())
+    assert [found.step for found in checks] == [0, 2, 4]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(houses, tmp_path, monkeypatch):
     """With an encoder, whose noise is drawn by step."""
-    settings = replace(SMALL, pairs=str(houses), latent=4)
-    train(settings, tmp_path / "whole", console=quiet())
-    train(replace(settings, steps=4), tmp_path / "halves", console=quiet())
-    # Rates follow from the number of steps; the first half of a run has the same.
-    checks = train(settings, tmp_path / "halves", resume=True, console=quiet())
-    assert [found.step for found in checks] == [0, 4, 8]
-    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "halves")]
-    assert states[0]["step"] == states[1]["step"] == 8
-
-
-def test_interrupted_it_leaves_a_checkpoint(houses, tmp_path, monkeypatch):
     settings = replace(SMALL, pairs=str(houses), latent=4)
     train(settings, tmp_path / "whole", console=quiet())
     advance, count = SpadeTraining.advance, 0
@@ -104,9 +102,6 @@ def test_interrupted_it_leaves_a_checkpoint(houses, tmp_path, monkeypatch):
         nonlocal count
         count += 1
         if count == 3:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGINT)
         return advance(self, *batch)
 
