@@ -23,7 +23,7 @@ from distill.checkpoint import load_state, save_state
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.progress import RunProgress
 from distill.teachers.spade.discriminator import MultiscaleDiscriminator
-from distill.teachers.spade.generator import ENCODED, NORMS, Shape, SpadeGenerator, StyleEncoder
+from distill.teachers.spade.generator import NORMS, Shape, SpadeGenerator, StyleEncoder
 from distill.teachers.spade.held_back import Checked, check, write_sheet_of
 from distill.teachers.spade.layout import RECORD, folded
 from distill.teachers.spade.losses import (
@@ -211,13 +211,18 @@ def train(
         training.restore(out / STATE_FILE)
     _make_folder(out)
     checks = [found for found in _read_checks(out) if found.step <= training.step] if resume else []
-    console.print(f"{len(pairs)} pairs, checked on {len(held)} held back; {_size(training)}", highlight=False)
+    millions = sum(parameter.numel() for parameter in training.nets.parameters()) / 1e6
+    line = (
+        f"{len(pairs)} pairs, checked on {len(held)} held back; {millions:.2f} M parameters without the discriminator"
+    )
+    console.print(line, highlight=False, soft_wrap=True)
     with (
         RunProgress(out, settings.steps, settings.batch, training.step, console, label="training") as progress,
         interrupt_between_steps() as interrupted,
     ):
         if not checks:
             checks.append(_checked(training, held, out, pairs))
+            _write_checks(out, checks)
         while training.step < settings.steps and not interrupted():
             losses = training.advance(*pairs.batch(settings.seed, training.step, settings.batch, settings.size))
             progress(training.step, losses)
@@ -256,11 +261,6 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
-
-
-def _size(training: SpadeTraining) -> str:
-    generator = sum(p.numel() for p in training.nets.parameters()) / 1e6
-    return f"{generator:.2f} M parameters to keep, style pictures at {ENCODED * 2**ENCODER_LAYERS} px"
 
 
 def _write_checks(out: Path, checks: list[Checked]) -> None:
