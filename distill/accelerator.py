@@ -17,7 +17,7 @@ def accelerator_for(device: str) -> Accelerator:
 
 
 def device_kind(device: str) -> str:
-    """cpu, cuda or mps for what was asked for; ``UserError`` when it is not there."""
+    """The kind of device that ``--device`` stands for; ``UserError`` when it is not there."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this torch sees no CUDA GPU; use --device cpu or auto")
     if device == "mps" and not torch.backends.mps.is_available():
