@@ -34,6 +34,7 @@ STAGES = {
     "teachers": Stage("distill.teachers_cli", "List the stylizers that a student can learn from."),
     "teach-demo": Stage("distill.teach_demo_cli", "See a teacher itself at work."),
     "teach-johnson": Stage("distill.teach_johnson_cli", "Train a teacher of one style from one painting."),
+    "teach-spade": Stage("distill.teach_spade_cli", "Train a teacher that paints from label maps."),
     "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),

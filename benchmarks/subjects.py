@@ -59,7 +59,7 @@ def _open_bundle(
     target: Target, parts: Sequence[str], content: np.ndarray, style: np.ndarray, threads: int
 ) -> LoadedSubject:
     stylizer = Stylizer.load(target.source, engine=target.engine, threads=threads, precision=target.precision)
-    student = stylizer.student
+    student, content = stylizer.student, stylizer.stand_in(content)
     for role in ("paint",) if student.fixed_style else ROLES:
         stylizer.engine(role)  # it would be loaded at its first use, which is not to be measured as a run
     code = None if student.fixed_style else stylizer.style(style)
@@ -133,7 +133,7 @@ def open_painter(target: Target, threads: int) -> Callable[[np.ndarray, np.ndarr
         return lambda content, style: peer.paint(content, peer.code(style))
     stylizer = Stylizer.load(target.source, engine=target.engine, threads=threads, precision=target.precision)
     if stylizer.student.fixed_style:
-        return lambda content, style: stylizer(content)
+        return lambda content, style: stylizer(stylizer.stand_in(content))
     return lambda content, style: stylizer(content, style)
 
 

@@ -150,7 +150,10 @@ def open_sources(settings: Settings, say: Say) -> Sources:
     say(f"teacher: {teacher.description}")
     if (settings.student == FrozenPainter.architecture) is teacher.takes_style:
         raise UserError(f"a {settings.student} cannot learn from {teacher.name}: one of them has one style")
-    pictures = open_pairs(settings, say) if teacher.paired else open_all(settings, say, teacher.takes_style)
+    if teacher.paired:
+        pictures = open_pairs(settings, say)
+    else:
+        pictures = open_all(settings, say, teacher.takes_style, teacher.palette)
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
     return Sources(teacher, pictures, perceptions, judge)

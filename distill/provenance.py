@@ -29,6 +29,7 @@ def provenance(settings: Settings, teacher: Teacher, pictures: Pictures) -> dict
             if p is not None
         },
         **({} if teacher.takes_style else {"frozen": {"style": teacher.style_name}}),
+        **({} if teacher.palette is None else {"labels": teacher.palette.to_json()}),
         "command": command_line(),
         "seed": settings.seed,
         "steps": settings.steps,

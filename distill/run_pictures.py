@@ -9,6 +9,7 @@ from distill.data import PictureSet, open_pictures
 from distill.data.before_after import require_pairs
 from distill.settings import Settings
 from runtime.errors import UserError
+from runtime.label_maps import Palette
 
 #: Tells the person at the keyboard one line.
 Say = Callable[[str], None]
@@ -28,14 +29,17 @@ class Pictures:
     held_style: PictureSet | None
 
 
-def open_all(settings: Settings, say: Say, takes_style: bool = True) -> Pictures:
-    """Open training and held-back pictures; a source too small to hold any back is judged on what ships."""
+def open_all(settings: Settings, say: Say, takes_style: bool = True, maps_in: Palette | None = None) -> Pictures:
+    """Open training and held-back pictures; a source too small to hold any back is judged on what ships.
+
+    The contents are label maps where ``maps_in`` is their palette.
+    """
     short = round(settings.size * SHORT_SIDE_OVER_CROP)
     sets: dict[str, PictureSet | None] = dict.fromkeys(("style", "held_style"))
     for kind in ("content", "style") if takes_style else ("content",):
-        source = getattr(settings, kind)
-        train = open_pictures(source, kind, short, "train")
-        held, skipped = open_held_back(source, kind)
+        source, palette = getattr(settings, kind), maps_in if kind == "content" else None
+        train = open_pictures(source, kind, short, "train", palette)
+        held, skipped = open_held_back(source, kind, palette)
         for path, reason in dict.fromkeys([*train.skipped, *skipped]):
             say(f"skipped {path}: {reason}")
         say(f"{kind}: {len(train)} pictures from {train.name}, judged on {len(held)} held back")
@@ -57,11 +61,13 @@ def open_pairs(settings: Settings, say: Say) -> Pictures:
     return Pictures(**sets)
 
 
-def open_held_back(source: str | None, kind: str) -> tuple[PictureSet, list[tuple[str, str]]]:
+def open_held_back(
+    source: str | None, kind: str, palette: Palette | None = None
+) -> tuple[PictureSet, list[tuple[str, str]]]:
     """The pictures of a source that training never sees, or what ships where there are none; and what was skipped."""
     try:
-        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back")
+        held = open_pictures(source, kind, EVALUATION_SIZE, "held-back", palette)
         skipped = held.skipped
     except UserError as error:  # none of the few can be read, which is no reason not to train
         held, skipped = (), [(f"what {source} holds back", str(error))]
-    return held or open_pictures(None, kind, EVALUATION_SIZE, "held-back"), skipped
+    return held or open_pictures(None, kind, EVALUATION_SIZE, "held-back", palette), skipped

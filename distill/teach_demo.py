@@ -12,6 +12,7 @@ from distill.teachers.options import parse_options
 from runtime.errors import UserError
 from runtime.framing import to_picture, to_tensor
 from runtime.image_files import keeps_alpha, read_picture, write_picture
+from runtime.label_maps import Palette, read_label_map
 
 #: Sides of pictures that teachers take, in pixels: below, encoders have no pixels left; above, machines no memory.
 SMALLEST, LARGEST = 32, 4096
@@ -42,7 +43,7 @@ def paint_with_teacher(
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f"--size must be from {SMALLEST} to {LARGEST}, not {size}")
     keeps_alpha(output)  # refuses a name that cannot be written before anything is painted
-    pictures = [tensor_of(path, size) for path in (photo, style) if path is not None]
+    pictures = [tensor_of(photo, size, teacher.palette), *([] if style is None else [tensor_of(style, size)])]
     write_picture(output, to_picture(teacher.stylize(*pictures).numpy()))
     return teacher
 
@@ -67,9 +68,12 @@ def make_texture(
     return teacher
 
 
-def tensor_of(path: Path, size: int) -> torch.Tensor:
-    """A picture file as (1, 3, H, W) float32 in [0, 1], its long side at most ``size`` pixels."""
-    rgb = read_picture(path, long_side=size).on_white()
+def tensor_of(path: Path, size: int, palette: Palette | None = None) -> torch.Tensor:
+    """A picture file as (1, 3, H, W) float32 in [0, 1], its long side at most ``size`` pixels.
+
+    With a ``palette`` it is a label map, drawn in it.
+    """
+    rgb = read_picture(path, long_side=size).on_white() if palette is None else read_label_map(path, palette, size).rgb
     if min(rgb.shape[:2]) < SMALLEST:
         raise UserError(f"{path} is {rgb.shape[1]}x{rgb.shape[0]} pixels here; a teacher needs {SMALLEST} on each side")
     return torch.from_numpy(to_tensor(rgb))

@@ -27,6 +27,7 @@ from export.graphs import THUMBNAIL, student_graphs
 from runtime import framing
 from runtime.affine import affine_of, split_sites
 from runtime.errors import UserError
+from runtime.label_maps import Palette
 
 CROPS, FEWEST_CROPS = 256, 8
 #: Side of the crops in pixels, in turn; photos are kept at `SHORT_SIDE`, so the largest shows all of a square one.
@@ -81,7 +82,11 @@ class Calibration:
 
 
 def open_calibration(
-    folder: str | Path | None = None, crops: int = CROPS, seed: int = 0, log: Callable[[str], None] = lambda line: None
+    folder: str | Path | None = None,
+    crops: int = CROPS,
+    seed: int = 0,
+    log: Callable[[str], None] = lambda line: None,
+    palette: Palette | None = None,
 ) -> Calibration:
     """Read the calibration and held-back pictures.
 
@@ -90,6 +95,7 @@ def open_calibration(
             photos only. What a source holds back is judged on; sources too small for that are judged on what ships.
         crops: number of photo crops that ranges come from.
         log: is told of pictures that cannot be read.
+        palette: the photos are label maps, drawn in it.
 
     Raises:
         UserError: too few crops, or no picture can be read.
@@ -99,8 +105,9 @@ def open_calibration(
     sources = _sources(folder)
     train, held = {}, {}
     for kind, source in sources.items():
-        train[kind] = open_pictures(source, kind, SHORT_SIDE, "train")
-        held[kind], skipped = open_held_back(source, kind)
+        drawn_in = palette if kind == "content" else None
+        train[kind] = open_pictures(source, kind, SHORT_SIDE, "train", drawn_in)
+        held[kind], skipped = open_held_back(source, kind, drawn_in)
         for path, reason in dict.fromkeys([*train[kind].skipped, *skipped]):
             log(f"skipped {path}: {reason}")
     rng = np.random.default_rng(seed)

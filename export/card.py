@@ -32,7 +32,9 @@ _ARTEFACTS = {
 
 def card_text(manifest: Manifest, picture: str | None = None) -> str:
     """The card as Markdown; ``picture`` is a picture file's name in the bundle."""
-    shown = "photo, teacher" if manifest.student.fixed_style else "photo, style, teacher"
+    shown = "photo, style, teacher"
+    if manifest.student.fixed_style:
+        shown = "label map, teacher" if manifest.labels else "photo, teacher"
     parts = [
         f"# {manifest.name}",
         _what_it_is(manifest),
@@ -77,9 +79,10 @@ def _what_it_is(manifest: Manifest) -> str:
     student = manifest.student
     painted, style = student.parameters.get("paint", 0), student.parameters.get("style", 0)
     paints = f"in one style, {_frozen(manifest)}" if student.fixed_style else "in the style of any picture"
+    content = "label map" if manifest.labels else "photo"
     encoder = "" if student.fixed_style else f" and {_count(style)} in the style encoder"
     return (
-        f"A student stylizer: it paints any photo {paints}. Architecture `{student.architecture}`, width "
+        f"A student stylizer: it paints any {content} {paints}. Architecture `{student.architecture}`, width "
         f"{student.width:g}, {_count(painted)} weights in the painter{encoder}. "
         f"Its teacher: {_teacher(manifest.provenance, 'description')}."
     )
@@ -93,13 +96,15 @@ def _frozen(manifest: Manifest) -> str:
 
 def _use(manifest: Manifest) -> str:
     name, fixed = manifest.name, manifest.student.fixed_style
+    content = "labels.png" if manifest.labels else "photo.jpg"
     option, argument = ("", "") if fixed else (" --style painting.jpg", ', "painting.jpg"')
-    shell = f"```sh\npip install brushlet\nbrushlet stylize photo.jpg{option} --model {name} -o out.png\n```"
-    call = f'picture = Stylizer.load("{name}")("photo.jpg"{argument})'
+    shell = f"```sh\npip install brushlet\nbrushlet stylize {content}{option} --model {name} -o out.png\n```"
+    call = f'picture = Stylizer.load("{name}")("{content}"{argument})'
     python = f"```python\nfrom runtime import Stylizer\n\n{call}\n```"
     styles = ", ".join(f"`{style.name}`" for style in manifest.styles)
     held = [f"Styles in the bundle, to be named instead of a picture: {styles}."] if styles else []
-    return "\n\n".join([f"`{name}` stands for this folder's path.", shell, python, *held])
+    drawn = [f"A label map is drawn in these colours: {manifest.palette}."] if manifest.labels else []
+    return "\n\n".join([f"`{name}` stands for this folder's path.", shell, python, *held, *drawn])
 
 
 def _origin(provenance: dict[str, Any]) -> str:

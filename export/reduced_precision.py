@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from export.accurate_int8 import Int8, accurate_int8, calibrate, plain_int8
-from export.calibration import FEWEST_CROPS, open_calibration
+from export.calibration import CROPS, FEWEST_CROPS, Calibration, open_calibration
 from export.fidelity import Fidelity, Gate, Judge
 from export.formats import Request
 from export.graphs import student_graphs, student_info
@@ -17,6 +17,7 @@ from export.half_precision import to_half
 from export.qat import fine_tune_int8
 from export.to_onnx import to_onnx
 from runtime.errors import UserError
+from runtime.label_maps import palette_of
 
 #: What fp16 has to reach: half a level of 256, which nobody sees.
 HALF_GATE = Gate(45.0, 1 / 255)
@@ -58,7 +59,7 @@ def int8_graphs(request: Request, recipe: str, format: str) -> Reduced:
     """
     options = request.options
     gate = Gate(options.min_psnr, options.max_shift)
-    calibration = open_calibration(options.calibration, seed=options.seed, log=request.log)
+    calibration = _calibration(request)
     calibrated = calibrate(request.student, calibration, log=request.log)
     evidence: dict[str, Any] = {}
     if options.qat_steps:
@@ -89,7 +90,7 @@ def half_graphs(request: Request, format: str) -> Reduced:
     Raises:
         UserError: the pictures move too far, or a weight is too large.
     """
-    calibration = open_calibration(request.options.calibration, FEWEST_CROPS, request.options.seed, request.log)
+    calibration = _calibration(request, FEWEST_CROPS)
     models = {graph.role: to_onnx(graph) for graph in student_graphs(request.student)}
     half = {role: to_half(model) for role, model in models.items()}
     judge = Judge(models, calibration.held_back, student_info(request.student))
@@ -97,3 +98,8 @@ def half_graphs(request: Request, format: str) -> Reduced:
     if not fidelity.passes(HALF_GATE):
         raise UserError(f"fp16 spoils this student's pictures: {fidelity}, where {HALF_GATE} is asked for: export fp32")
     return Reduced(half, PictureParity(format, "fp16", HALF_GATE, fidelity), {})
+
+
+def _calibration(request: Request, crops: int = CROPS) -> Calibration:
+    options, palette = request.options, palette_of(request.provenance)
+    return open_calibration(options.calibration, crops, options.seed, request.log, palette)

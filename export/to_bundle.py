@@ -28,6 +28,7 @@ from export.parity import Parity, measure_rounding, require_finite
 from runtime.bundle import Bundle, BundleError, Manifest, StyleFile, open_bundle, sha256_of
 from runtime.errors import UserError
 from runtime.image_files import list_pictures
+from runtime.label_maps import palette_of
 from runtime.stylizer import Stylizer
 
 __all__ = ["FORMATS", "Exported", "Source", "export_bundle", "find_source"]
@@ -215,6 +216,7 @@ class _Export:
         return bundle if same and bundle.manifest.name == self.name and not self.force else None
 
     def _new_manifest(self) -> Manifest:
+        palette = palette_of(self.trained.provenance)
         export = {"student_sha256": self.digest, "weights": "fp16" if self.compact else "fp32", "targets": {}}
         return Manifest(
             name=self.name,
@@ -223,6 +225,7 @@ class _Export:
             provenance={**self.trained.provenance, "export": export},
             parity=tuple(parity.to_json() for parity in self.rounding),
             quality=self.trained.quality,
+            labels=palette.labels if palette is not None else (),
         )
 
     def _request(self, target: Target, folder: Path) -> Request:

@@ -15,6 +15,7 @@ from export.fidelity import Gate
 from export.formats import Request, Written
 from runtime.bundle import Graph, TensorSpec
 from runtime.digests import digest_of
+from runtime.label_maps import palette_of
 
 #: Crops that ranges and biases come from.
 CROPS = 40
@@ -52,7 +53,8 @@ def _pictures(request: Request) -> Pictures:
     judged = held_back_pairs(folder)
     if request.precision == "fp16":
         return Pictures(judged)
-    calibration = open_calibration(folder, CROPS, request.options.seed, request.log)
+    palette = palette_of(request.provenance)
+    calibration = open_calibration(folder, CROPS, request.options.seed, request.log, palette)
     return Pictures(judged, calibration.pairs, calibration.tuning)
 
 

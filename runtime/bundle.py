@@ -18,6 +18,7 @@ from runtime.digests import digest_of, package_files
 from runtime.digests import sha256_of as sha256_of
 from runtime.errors import BundleError
 from runtime.json_fields import Fields, read_json
+from runtime.label_maps import MAX_LABELS, Label, Palette
 from runtime.onnx_check import OnnxRefused, check_onnx
 
 SCHEMA = 1
@@ -188,7 +189,11 @@ class StyleFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole of manifest.json. `provenance`, `parity` and `quality` are records for people: JSON, uninterpreted."""
+    """The whole of manifest.json. `provenance`, `parity` and `quality` are records for people: JSON, uninterpreted.
+
+    Attributes:
+        labels: of the label maps that the student paints from, see `runtime.label_maps`; none where it paints photos.
+    """
 
     name: str
     student: StudentInfo
@@ -197,6 +202,12 @@ class Manifest:
     provenance: dict[str, Any] = field(default_factory=dict)
     parity: tuple[dict[str, Any], ...] = ()
     quality: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[Label, ...] = ()
+
+    @property
+    def palette(self) -> Palette | None:
+        """The labels by number; None where the student paints photos."""
+        return Palette(self.labels) if self.labels else None
 
     @classmethod
     def from_json(cls, data: object, where: str = MANIFEST_NAME) -> Manifest:
@@ -220,7 +231,9 @@ class Manifest:
             provenance=fields.mapping("provenance", optional=True),
             parity=_read_parity(fields),
             quality=fields.mapping("quality", optional=True),
+            labels=tuple(Label.read(item) for item in fields.each("labels", MAX_LABELS, optional=True)),
         )
+        _refuse_twice(fields, "labels", (label.colour for label in manifest.labels))
         _refuse_twice(fields, "graphs", (graph.file for graph in manifest.graphs))
         if manifest.student.fixed_style and any(graph.role != "paint" for graph in manifest.graphs):
             raise fields.fail("graphs", "may only hold paint graphs where the student has no sites")

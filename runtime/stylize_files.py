@@ -15,6 +15,7 @@ from runtime.contents import Content, find_contents, refuse_to_overwrite
 from runtime.controls import Controls
 from runtime.errors import UserError
 from runtime.image_files import Picture, keeps_alpha, read_picture, write_picture
+from runtime.label_maps import Palette, read_label_map
 from runtime.large_files import LargePicture, open_large
 from runtime.overlapped import Overlapped
 from runtime.painter import Progress
@@ -131,7 +132,8 @@ def _paint_all(
     """Read ahead, paint, and write behind: one picture is painted at a time, by all threads of the engine."""
     outcome = Outcome(skipped=[str(c.output) for c in contents if c.skips and not job.overwrite and c.output.exists()])
     todo = [content for content in contents if str(content.output) not in outcome.skipped]
-    with ProgressBar(len(todo), shown=not as_json) as bar, Overlapped(partial(_read, size=job.size), todo) as work:
+    read = partial(_read, size=job.size, palette=stylizer.palette)
+    with ProgressBar(len(todo), shown=not as_json) as bar, Overlapped(read, todo) as work:
 
         def settle(content: Content, written: Future[Painted]) -> None:
             try:
@@ -150,7 +152,9 @@ def _paint_all(
     return outcome
 
 
-def _read(content: Content, size: int | None) -> Picture | LargePicture:
+def _read(content: Content, size: int | None, palette: Palette | None) -> Picture | LargePicture:
+    if palette is not None:
+        return read_label_map(content.path, palette, size)
     large = open_large(content.path, size)
     if large is None:
         return read_picture(content.path, long_side=size)

@@ -29,6 +29,7 @@ from runtime.engines import Engine
 from runtime.errors import UserError
 from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
+from runtime.label_maps import as_label_map
 from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
 from runtime.regions import Regions
 from runtime.shipped import find_model
@@ -91,6 +92,7 @@ class Stylizer:
             raise UserError(f"margin_mode must be 'edge' or 'reflect', not {margin_mode!r}")
         self.bundle = bundle
         self.student = bundle.manifest.student
+        self.palette = bundle.manifest.palette
         self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
         self._styles = StyleReader(bundle, self._encode, library)
 
@@ -123,7 +125,8 @@ class Stylizer:
         """The content in the style, uint8 (H, W, 3) of the content's size, which may be any.
 
         Args:
-            content: uint8 (H, W, 3) or (H, W, 4) array, Pillow picture, `Picture` or path.
+            content: uint8 (H, W, 3) or (H, W, 4) array, Pillow picture, `Picture` or path; for a student that paints
+                label maps what `runtime.label_maps.as_label_map` takes.
             style: what `style` takes, or `Regions`; None for a student with one style folded into its weights.
             strength, exact, stroke, preserve_color: see `runtime.controls.Controls`.
             progress: told after each tile how many are done, of how many.
@@ -145,7 +148,7 @@ class Stylizer:
         if not isinstance(controls, Controls):
             controls = Controls(controls)
         self.require_fitting(style, controls.strength)
-        picture = as_picture(content)
+        picture = self._content(content, controls)
         size = scaled_for_stroke((picture.height, picture.width), controls.stroke)
         if controls.stroke < 1 and math.prod(size) > MAX_PIXELS:
             raise UserError(
@@ -269,6 +272,16 @@ class Stylizer:
         self.require_fitting(style, strength)
         return stylize_video(self, content, None if style is None else self.style(style), output, strength, **options)
 
+    def _content(self, content: PictureLike, controls: Controls) -> Picture:
+        if self.palette is None:
+            return as_picture(content)
+        if controls.stroke != 1 or controls.preserve_color:
+            raise UserError(
+                f"{self.bundle.manifest.name} paints label maps, which have neither strokes nor colours to keep: "
+                "leave stroke and preserve_color out"
+            )
+        return as_label_map(content, self.palette)
+
     def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
         tiling = self._tiling(*rgb.shape[:2])
         if tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # else the engine asks for a larger one
@@ -335,6 +348,10 @@ class Stylizer:
             raise UserError(
                 f"{self.bundle.manifest.name} paints in one style, which is part of it: choose another --model"
             )
+
+    def stand_in(self, picture: np.ndarray) -> np.ndarray:
+        """A content for benchmarks and reports: the picture, or of a student of label maps the map nearest to it."""
+        return picture if self.palette is None else self.palette.draw(self.palette.numbers(picture, strict=False))
 
     def engine(self, role: str) -> Engine:
         """The engine of the "style", "measure" or "paint" graph, loaded at the first call.

@@ -150,7 +150,7 @@ def _painters(
 def _bundle_painter(combination: Combination, directory: Path, styles: Sequence[_Style]) -> Painter:
     stylizer = Stylizer.load(directory, combination.engine, precision=combination.precision)
     if stylizer.student.fixed_style:
-        return lambda photo, number: stylizer(photo)
+        return lambda photo, number: stylizer(stylizer.stand_in(photo))
     codes = [stylizer.style(style.name if style.rgb is None else style.rgb) for style in styles]
     return lambda photo, number: stylizer(photo, codes[number])
 

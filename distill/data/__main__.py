@@ -1,4 +1,4 @@
-"""Write the held-back pictures that ship as files to try things on: ``python -m distill.data FOLDER``."""
+"""Write pictures that ship as files to try things on: ``python -m distill.data FOLDER``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Annotated
 import typer
 
 
-def write_samples(folder: Annotated[Path, typer.Argument(help="Gets content/ and style/ with PNG files.")]) -> None:
-    """Write the photos and style swatches that training never sees into FOLDER.
+def write_samples(
+    folder: Annotated[Path, typer.Argument(help="Gets content/ and style/ with PNG files.")],
+    landscapes: Annotated[
+        int, typer.Option(help="Instead, that many drawn landscapes: labels/, photos/ and labels.json.")
+    ] = 0,
+) -> None:
+    """Write the photos and style swatches that training never sees into FOLDER, or label maps with their photos.
 
     Example: python -m distill.data samples
     """
-    from distill.data import open_pictures
-    from runtime.image_files import write_picture
+    from distill.data.written import write_held_back, write_landscapes
 
-    for kind in ("content", "style"):
-        pictures = open_pictures(None, kind, 512, "held-back")
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for index in range(len(pictures)):
-            write_picture(folder / kind / f"{kind}-{index}.png", pictures[index])
-    typer.echo(f"photos and swatches are in {folder}")
+    write_landscapes(folder, landscapes) if landscapes else write_held_back(folder)
+    typer.echo(f"{'label maps and photos' if landscapes else 'photos and swatches'} are in {folder}")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ def before_and_after(folder: Path) -> tuple[str, str]:
     return str(places[0]), str(places[1])
 
 
-def require_pairs(before: Sequence[str], after: Sequence[str]) -> None:
+def require_pairs(before: Sequence[str], after: Sequence[str], folders: tuple[str, str] = ("before", "after")) -> None:
     """Raise ``UserError`` unless both name the same pictures in the same order, whatever their suffixes."""
     first, second = ([PurePath(name).with_suffix("").as_posix() for name in names] for names in (before, after))
     if alone := sorted(set(first) ^ set(second)):
-        where = "before" if alone[0] in first else "after"
+        where = folders[0] if alone[0] in first else folders[1]
         raise UserError(f"{where}/{alone[0]} has no picture of that name on the other side that can be read")
     if first != second:
         raise UserError("two pictures have one name but for the suffix: rename or remove one of them")

@@ -49,6 +49,7 @@ class PictureSet:
         self.short_side = short_side
         self.skipped: list[tuple[str, str]] = list(source.skipped)
         self._source = source
+        self._resample = getattr(source, "resample", Image.Resampling.LANCZOS)  # label maps are not interpolated
         self._kept: dict[int, np.ndarray] = {}
         self._room = kept_bytes
         self._indices = _choose(source, part)
@@ -86,7 +87,7 @@ class PictureSet:
 
     def _read(self, index: int) -> np.ndarray | UserError:
         try:
-            return resize_short_side(self._source.read(index), self.short_side)
+            return resize_short_side(self._source.read(index), self.short_side, self._resample)
         except UserError as error:
             return error
 
@@ -143,11 +144,13 @@ def _without(indices: Iterable[int], taken: Iterable[int]) -> list[int]:
     return [i for i in indices if i not in taken]
 
 
-def resize_short_side(picture: np.ndarray, short_side: int) -> np.ndarray:
-    """A uint8 (H, W, 3) picture resized (Lanczos) so that its short side is `short_side`; enlarged if smaller."""
+def resize_short_side(
+    picture: np.ndarray, short_side: int, resample: Image.Resampling = Image.Resampling.LANCZOS
+) -> np.ndarray:
+    """A uint8 (H, W, 3) picture resized so that its short side is `short_side`; enlarged if smaller."""
     height, width = picture.shape[:2]
     scale = short_side / min(height, width)
     size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
     if size == (width, height):
         return np.ascontiguousarray(picture)
-    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    return np.array(Image.fromarray(picture).resize(size, resample))

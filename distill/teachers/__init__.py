@@ -87,6 +87,16 @@ TEACHERS = {
         time="TIME",
         options=("source", "kappa"),
     ),
+    "spade": Listing(
+        "distill.teachers.spade",
+        "Park et al., Semantic image synthesis with spatially-adaptive normalization (1903.07291)",
+        2019,
+        "*net_G*.pth and *net_E*.pth of NVlabs/SPADE with labels.json, or a file of brushlet teach-spade",
+        "of the weights that are given; the official code and weights are CC BY-NC-SA 4.0",
+        takes_style=False,
+        takes_label_map=True,
+        options=("look",),
+    ),
     "pairs": Listing(
         "distill.teachers.pairs",
         "any stylizer whose pictures you have: --teacher-pairs DIR with DIR/before/x.jpg and DIR/after/x.jpg",

@@ -7,6 +7,8 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
+from runtime.label_maps import Palette
+
 
 class Teacher(nn.Module):
     """A stylizer to learn from: ``teacher(content, style)`` on RGB pictures (N, 3, H, W) in [0, 1].
@@ -22,6 +24,8 @@ class Teacher(nn.Module):
     paired = False
     #: Whether a picture takes seconds: each is then kept in a file, and a run's are painted before it starts.
     slow = False
+    #: The labels of the maps that are its contents; None where those are photos.
+    palette: Palette | None = None
 
     def __init__(self, description: str, licence: str):
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class _Samples:
 
 def _paint(bundle: Bundle, photos: Sequence[Photo]) -> _Samples:
     with Stylizer(bundle, margin=0) as plain:
+        photos = [replace(photo, rgb=plain.stand_in(photo.rgb)) for photo in photos]
         try:
             styles = sample_styles(plain)
         except UserError as error:

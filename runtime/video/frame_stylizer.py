@@ -56,6 +56,8 @@ class FrameStylizer:
     ) -> None:
         if not 0 <= strength <= 1:
             raise UserError(f"strength must be from 0 to 1, not {strength:g}")
+        if stylizer.palette is not None:
+            raise UserError(f"{stylizer.bundle.manifest.name} paints label maps: give it pictures, not videos")
         self._stylizer, self._style, self._strength = stylizer, style, strength
         steadiness = steadiness or Steadiness()
         self._exposure = SteadyExposure(steadiness.statistics)

@@ -40,6 +40,7 @@ def test_the_list_is_what_people_read():
     shown = run("teachers").stdout
     assert "options: optimiser, steps, style_weight, start, colour, pooling, seed (--teacher-option" in shown
     assert "adain (2017), needs style picture" in shown and "microast (2023), needs weights and style picture" in shown
+    assert "spade (2019), needs weights and label map" in shown
     assert shown.index("johnson") < shown.index("adain") < shown.index("microast"), "by year"
     assert max(map(len, shown.splitlines())) <= 120
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from distill.data import is_held_back
+from distill.data.landscapes import LANDSCAPE
 from export.calibration import (
     CROP_SIDES,
     FEWEST_CROPS,
@@ -159,3 +160,12 @@ def test_a_student_of_one_style_is_fed_photos_only(calibration, student):
     feeds = student_feeds(FrozenPainter.folding(student, affine), calibration.pairs[:2])
     assert list(feeds) == ["paint"]
     assert [list(feed) for feed in feeds["paint"]] == [["content"], ["content"]]
+
+
+def test_label_maps_are_calibrated_with_label_maps(quick_swatches):
+    """Drawn ones, or those of a folder, and never a colour between two labels."""
+    calibration = open_calibration(None, FEWEST_CROPS, palette=LANDSCAPE)
+    assert "drawn landscapes" in calibration.source
+    for pair in (*calibration.pairs, *calibration.held_back):
+        numbers = LANDSCAPE.numbers(pair.content, strict=False)
+        assert np.array_equal(LANDSCAPE.draw(numbers), pair.content)

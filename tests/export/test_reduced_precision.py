@@ -28,7 +28,7 @@ def student():
 def few_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A calibration that takes a moment."""
 
-    def quick(folder=None, crops=8, seed=0, log=lambda line: None):
+    def quick(folder=None, crops=8, seed=0, log=lambda line: None, palette=None):
         calibration = open_calibration(folder, 8, seed, log)
         return replace(calibration, tuning=calibration.tuning[:2], held_back=calibration.held_back[:4])
 
