@@ -33,6 +33,8 @@ STAGES = {
     "distill": Stage("distill.cli", "Teach a small student what a large stylizer does."),
     "teachers": Stage("distill.teachers_cli", "List the stylizers that a student can learn from."),
     "teach-demo": Stage("distill.teach_demo_cli", "See a teacher itself at work."),
+    "teach-cyclegan": Stage("distill.teach_cyclegan_cli", "Train a CycleGAN on two folders of pictures."),
+    "teach-styleswin": Stage("distill.teach_styleswin_cli", "Train a StyleSwin stylizer on photos and paintings."),
     "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),

@@ -14,10 +14,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from distill.accelerator import accelerator_for
+from distill.adversary import Adversary
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, save_student
 from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
+from distill.intermediate import Intermediate
 from distill.objective import Objective
 from distill.perceptual import compact_perception, vgg19_perception
 from distill.precision import fast_autocast
@@ -80,7 +82,7 @@ def distil(
     student = start(settings, sources.pictures.style, say)
     with accelerator.main_process_first():
         samples = samples_of(settings, sources, cache_bytes, accelerator.process_index, accelerator.num_processes)
-    trainer = Trainer(settings, Objective(student, sources.perceptions, settings.loss), samples, accelerator, out)
+    trainer = Trainer(settings, objective_of(settings, student, sources), samples, accelerator, out)
     if resume:
         trainer.restore()
         say(f"resuming after step {trainer.step}")
@@ -145,6 +147,14 @@ def open_sources(settings: Settings, say: Say) -> Sources:
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
     return Sources(teacher, pictures, perceptions, judge)
+
+
+def objective_of(settings: Settings, student: nn.Module, sources: Sources) -> Objective:
+    """The losses of a run, with what the weighted ones need beside the student."""
+    loss, teacher = settings.loss, sources.teacher
+    intermediate = Intermediate.between(teacher, student) if loss.intermediate > 0 else None
+    adversary = Adversary.of(teacher) if loss.adversarial > 0 else None
+    return Objective(student, sources.perceptions, loss, intermediate, adversary)
 
 
 def samples_of(settings: Settings, sources: Sources, cache_bytes: int, rank: int = 0, world: int = 1) -> Samples:

@@ -20,7 +20,16 @@ LINES = 20
 class RunProgress:
     """Reports the steps of a run; a context manager. Only the main process shows and writes anything."""
 
-    def __init__(self, out: Path, steps: int, batch: int, start: int, console: Console, main: bool = True):
+    def __init__(
+        self,
+        out: Path,
+        steps: int,
+        batch: int,
+        start: int,
+        console: Console,
+        main: bool = True,
+        label: str = "distilling",
+    ):
         self.out, self.steps, self.batch, self.main, self.console = out, steps, batch, main, console
         self.mean: dict[str, float] = {}
         self.first, self.begun = start, time.perf_counter()
@@ -33,7 +42,7 @@ class RunProgress:
             TimeRemainingColumn(),
         )
         self.bar = Progress(*columns, console=console, disable=not main or not console.is_terminal)
-        self.task = self.bar.add_task("distilling", total=steps, completed=start, loss="–", speed="–")
+        self.task = self.bar.add_task(label, total=steps, completed=start, loss="–", speed="–")
         self.board, self.rows = None, None
         if main:
             self.board = tensorboard_writer(out, start)

@@ -68,6 +68,13 @@ TEACHERS = {
         "of the weights that are given; the official code is BSD",
         takes_style=False,
     ),
+    "styleswin": Listing(
+        "distill.teachers.styleswin",
+        "Zhang et al., StyleSwin: transformer-based GAN for high-resolution image generation (2112.10762)",
+        2021,
+        "a file of brushlet teach-styleswin, which starts from official weights or from none",
+        "of the weights that are given; the official code is MIT",
+    ),
     "pairs": Listing(
         "distill.teachers.pairs",
         "any stylizer whose pictures you have: --teacher-pairs DIR with DIR/before/x.jpg and DIR/after/x.jpg",

@@ -25,7 +25,7 @@ def test_the_list_is_what_scripts_read():
     result = run("teachers", "--json")
     assert result.exit_code == 0, result.output
     listed = {entry.pop("name"): entry for entry in json.loads(result.stdout)}
-    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "pairs"}
+    assert set(listed) == {"adain", "microast", "johnson", "cyclegan", "styleswin", "pairs"}
     assert [name for name, entry in listed.items() if not entry["takes_style"]] == ["pairs", "johnson", "cyclegan"]
     assert [name for name, entry in listed.items() if not entry["needs_weights"]] == ["pairs", "adain"]
     assert listed["microast"]["year"] == 2023 and listed["microast"]["licence"] == "MIT"
