@@ -21,6 +21,8 @@ from runtime.framing import MARGIN
 #: The student's trunk works at a quarter of the resolution, inside the frame it is painted in.
 FRAME = MARGIN // 4
 PROBE = 32
+#: What the maps give is multiplied by this, and so are Adam's steps, which are sized for a student that nearly paints.
+GAIN = 10.0
 
 
 class Intermediate(nn.Module):
@@ -29,7 +31,10 @@ class Intermediate(nn.Module):
     def __init__(self, trunk: Callable[[Tensor], list[Tensor]], channels: int, points: int, targets: int):
         super().__init__()
         self.trunk = trunk  # a bound method, so that the teacher is not a part of what trains
-        self.maps = nn.ModuleList(nn.Conv2d(channels, targets, 1) for _ in range(points))
+        # Matrices, not kernels, which would be Muon's.
+        self.maps = nn.ModuleList(nn.Linear(channels, targets) for _ in range(points))
+        for to_teacher in self.maps:
+            to_teacher.weight.data.div_(GAIN)
 
     @classmethod
     def between(cls, teacher: Teacher, student: nn.Module) -> Intermediate:
@@ -53,7 +58,8 @@ class Intermediate(nn.Module):
         errors = []
         for to_teacher, mine, theirs in zip(self.maps, activations, wanted, strict=True):
             inside = mine[..., FRAME:-FRAME, FRAME:-FRAME]
-            errors.append(F.mse_loss(to_teacher(inside).float(), theirs.float()) / theirs.float().var().clamp_min(1e-6))
+            mapped = GAIN * F.conv2d(inside, to_teacher.weight[..., None, None], to_teacher.bias)
+            errors.append(F.mse_loss(mapped.float(), theirs.float()) / theirs.float().var().clamp_min(1e-6))
         return torch.stack(errors).mean()
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.framed import paint_framed
-from distill.intermediate import Intermediate, evenly, watched
+from distill.intermediate import GAIN, Intermediate, evenly, watched
 from distill.losses import LossWeights
 from distill.objective import Objective
 from distill.samples import Batch
@@ -66,10 +66,10 @@ def test_what_is_left_is_in_parts_of_the_teachers_variance():
     framed = [nn.functional.pad(state, [4] * 4) for state in states]
     for layer, state in zip(intermediate.maps, states, strict=True):
         layer.weight.data.zero_()
-        layer.bias.data.fill_(float(state.mean()))
+        layer.bias.data.fill_(float(state.mean()) / GAIN)
     assert intermediate(framed, torch.zeros(2, 3, 32, 32)).item() == pytest.approx(1, rel=0.01)
     for layer in intermediate.maps:
-        layer.weight.data.copy_(torch.eye(4)[..., None, None])
+        layer.weight.data.copy_(torch.eye(4) / GAIN)
         layer.bias.data.zero_()
     assert intermediate(framed, torch.zeros(2, 3, 32, 32)).item() == pytest.approx(0, abs=1e-6)
 
@@ -93,7 +93,7 @@ def test_maps_learn_to_explain_the_teacher(teacher):
     intermediate, content = Intermediate.between(teacher, painter), batch().content
     with torch.no_grad(), watched(painter) as seen:
         paint_framed(painter, content, ())
-    optimiser = torch.optim.Adam(intermediate.parameters(), 0.03)
+    optimiser = torch.optim.Adam(intermediate.parameters(), 0.003)
     losses = []
     for _ in range(40):
         losses.append(intermediate(seen, content))
