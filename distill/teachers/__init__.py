@@ -64,7 +64,7 @@ TEACHERS = {
         "distill.teachers.cyclegan",
         "Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks (1703.10593)",
         2017,
-        "*net_G*.pth: the official ResNet-6 or -9, or GAN Compression's separable one",
+        "*net_G*.pth: the official ResNets, GAN Compression's separable one, or a file of teach-cyclegan",
         "of the weights that are given; the official code is BSD",
         takes_style=False,
     ),

@@ -53,12 +53,12 @@ class StyleSwinSettings:
     size: int = 128
     batch: int = 4
     steps: int = 20_000
-    learning_rate: float = 1e-3
-    adversarial: float = 0.1
-    style_weight: float = 1.0
-    content_weight: float = 0.5
+    learning_rate: float = 5e-4
+    adversarial: float = 0.05
+    style_weight: float = 0.2
+    content_weight: float = 1.0
     identity: float = 8.0
-    identity_share: float = 0.25
+    identity_share: float = 0.5
     judge_channels: int = 64
     seed: int = 0
 
