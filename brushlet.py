@@ -35,6 +35,8 @@ STAGES = {
     "teach-demo": Stage("distill.teach_demo_cli", "See a teacher itself at work."),
     "teach-johnson": Stage("distill.teach_johnson_cli", "Train a teacher of one style from one painting."),
     "teach-spade": Stage("distill.teach_spade_cli", "Train a teacher that paints from label maps."),
+    "teach-cyclegan": Stage("distill.teach_cyclegan_cli", "Train a CycleGAN on two folders of pictures."),
+    "teach-styleswin": Stage("distill.teach_styleswin_cli", "Train a StyleSwin stylizer on photos and paintings."),
     "prune": Stage("distill.prune_cli", "Take channels out of a student and let it recover."),
     "export": Stage("export.cli", "Turn a trained student into a bundle that a device runs."),
     "stylize": Stage("runtime.cli", "Paint photos in a style."),

@@ -78,7 +78,8 @@ def distill(
     loss: Annotated[
         list[str] | None,
         typer.Option(
-            help="A loss and its weight, like style=2 (content, style, teacher, teacher_features, variation, range)."
+            help="A loss and its weight, like style=2 (content, style, teacher, teacher_features, variation, range, "
+            "intermediate, adversarial)."
         ),
     ] = None,
     warm_start: Annotated[

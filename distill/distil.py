@@ -14,10 +14,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from distill.accelerator import accelerator_for
+from distill.adversary import Adversary
 from distill.checkpoint import STATE_FILE, STUDENT_FILE, Trained, load_student, save_student
 from distill.contact_sheet import write_sheet
 from distill.data import PictureSet, random_crop
 from distill.evaluate import evaluate, held_back_pairs, student_stylize
+from distill.intermediate import Intermediate
 from distill.kept_teacher import KeptTeacher
 from distill.objective import Objective
 from distill.open_teacher import open_teacher
@@ -90,8 +92,7 @@ def distil(
         if sources.teacher.slow and accelerator.is_main_process:
             pairs = RunPairs(samples, sources.pictures, EVALUATION_PAIRS)
             paint_ahead(sources.teacher, pairs, console, processes=teacher_processes)
-    objective = (SlimmableObjective if settings.slimmable else Objective)(student, sources.perceptions, settings.loss)
-    trainer = Trainer(settings, objective, samples, accelerator, out)
+    trainer = Trainer(settings, objective_of(settings, student, sources), samples, accelerator, out)
     if resume:
         trainer.restore()
         say(f"resuming after step {trainer.step}")
@@ -157,6 +158,18 @@ def open_sources(settings: Settings, say: Say) -> Sources:
     perceptions, judge = perceptions_for(settings)
     say(f"losses:  the compact VGG that ships{', then VGG-19 for the last steps' if 'vgg19' in perceptions else ''}")
     return Sources(teacher, pictures, perceptions, judge)
+
+
+def objective_of(settings: Settings, student: nn.Module, sources: Sources) -> Objective:
+    """The losses of a run, with what the weighted ones need beside the student."""
+    loss, teacher = settings.loss, sources.teacher
+    if settings.slimmable:
+        if loss.intermediate > 0 or loss.adversarial > 0:
+            raise UserError("--slimmable trains by pictures alone: leave the losses intermediate and adversarial out")
+        return SlimmableObjective(student, sources.perceptions, loss)
+    intermediate = Intermediate.between(teacher, student) if loss.intermediate > 0 else None
+    adversary = Adversary.of(teacher) if loss.adversarial > 0 else None
+    return Objective(student, sources.perceptions, loss, intermediate, adversary)
 
 
 def samples_of(settings: Settings, sources: Sources, cache_bytes: int, rank: int = 0, world: int = 1) -> Samples:

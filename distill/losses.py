@@ -2,6 +2,7 @@
 
 Content and style follow AdaIN (Huang & Belongie 2017): squared error of relu4_1, and of the mean and deviation of
 relu1_1 … relu4_1. Distances to the teacher's picture and features are knowledge distillation (Hinton et al. 2015).
+Off by default: likeness to the teacher's activations, and an adversary (GAN Compression, Li et al. 2020).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class LossWeights:
     teacher_features: float = 0.3
     variation: float = 0.05
     range: float = 0.5
+    intermediate: float = 0.0
+    adversarial: float = 0.0
 
 
 def content_loss(painted: Perception, target: Perception) -> Tensor:
@@ -47,3 +50,8 @@ def variation_loss(picture: Tensor) -> Tensor:
 def range_loss(picture: Tensor) -> Tensor:
     """How far a picture leaves [0, 1]: clipping it would change colours."""
     return F.relu((picture - 0.5).abs() - 0.5).mean()
+
+
+def least_squares(scores: Tensor, wanted: float) -> Tensor:
+    """(N,): how far a discriminator's scores (N, 1, h, w) are from ``wanted`` (Mao et al. 2017)."""
+    return (scores - wanted).square().flatten(1).mean(1)

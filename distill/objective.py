@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
+from distill.adversary import Adversary
 from distill.framed import paint_framed
+from distill.intermediate import Intermediate, watched
 from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
 from distill.perceptual import Perception
 from distill.samples import Batch
 
 
 class Objective(nn.Module):
-    """Holds the student (whose gradients are wanted) and the frozen perceptual networks.
+    """Holds the student (whose gradients are wanted), the frozen perceptual networks and what learns beside it.
 
-    A module, so that data-parallel training can wrap it: the forward pass is the whole step.
+    A module, so that data-parallel training can wrap it: the forward pass is the whole step, the adversary's too.
     """
 
-    def __init__(self, student: nn.Module, perceptions: dict[str, nn.Module], weights: LossWeights):
+    def __init__(
+        self,
+        student: nn.Module,
+        perceptions: dict[str, nn.Module],
+        weights: LossWeights,
+        intermediate: Intermediate | None = None,
+        adversary: Adversary | None = None,
+    ):
         super().__init__()
         self.student, self.weights = student, weights
         self.perceptions = nn.ModuleDict(perceptions)
+        beside = {"intermediate": intermediate, "adversarial": adversary}
+        #: By the name of their loss: what is trained along and is no part of the student.
+        self.companions = nn.ModuleDict({name: module for name, module in beside.items() if module is not None})
 
     def forward(self, batch: Batch, perception: str) -> dict[str, Tensor]:
         """Weighted losses by name, each a scalar; their sum is what training minimises."""
         see = self.perceptions[perception]
         wanted, statistics = self.wanted(batch, see)
-        return self.losses(self.paint(batch, statistics), batch, see, wanted)
+        watching = watched(self.student) if "intermediate" in self.companions else nullcontext([])
+        with watching as activations:
+            painted = self.paint(batch, statistics)
+        return self.losses(painted, batch, see, wanted) | self.beside(batch, painted, activations)
 
     @torch.no_grad()
     def wanted(self, batch: Batch, see: nn.Module) -> tuple[Perception, Tensor | None]:
@@ -55,6 +72,19 @@ class Objective(nn.Module):
         apart, features_apart = (painted - batch.teacher)[taught].abs(), (mine.content[taught] - features).square()
         losses["teacher"] = w.teacher * mean_over(len(painted), apart)
         losses["teacher_features"] = w.teacher_features * mean_over(len(painted), features_apart)
+        return losses
+
+    def beside(self, batch: Batch, painted: Tensor, activations: list[Tensor]) -> dict[str, Tensor]:
+        """The losses of what learns beside the student."""
+        losses = {}
+        if "intermediate" in self.companions:
+            apart = self.companions["intermediate"](activations, batch.content)
+            losses["intermediate"] = self.weights.intermediate * apart
+        if "adversarial" in self.companions:
+            adversary = self.companions["adversarial"]
+            if torch.is_grad_enabled():
+                adversary.learn(painted, batch.teacher, batch.taught)
+            losses["adversarial"] = self.weights.adversarial * (adversary(painted) * batch.taught).mean()
         return losses
 
 

@@ -82,7 +82,7 @@ class TeacherCache:
         return self.sums[index] != 0 and self.sums[index] == checksum(self.store[index])
 
     def paint(self, indices: Sequence[int], content: Tensor, style: Tensor) -> None:
-        device = next((p.device for p in self.teacher.parameters()), content.device)
+        device = self.teacher.device
         with fast_autocast(device.type):
             painted = self.teacher.stylize(content.to(device), style.to(device))
         pixels = painted.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -39,7 +39,9 @@ class Trainer:
         objective.to(accelerator.device, memory_format=torch.channels_last)
         self.student = objective.student
         self.average = AveragedModel(self.student, avg_fn=self.follow, use_buffers=True)
-        self.parameters = [p for p in self.student.parameters() if p.requires_grad]
+        self.companions = objective.companions
+        trained = (*self.student.parameters(), *self.companions.parameters())
+        self.parameters = [p for p in trained if p.requires_grad]
         self.optimisers = optimisers(self.parameters, settings.muon_lr, settings.adam_lr)
         self.peaks = [o.param_groups[0]["lr"] for o in self.optimisers]
         self.objective = accelerator.prepare(objective)
@@ -122,6 +124,7 @@ class Trainer:
                 "student": self.student.state_dict(),
                 "average": self.average.state_dict(),
                 "optimisers": [o.state_dict() for o in self.optimisers],
+                "companions": self.companions.state_dict(),
             }
             save_state(self.out / STATE_FILE, state)
 
@@ -134,6 +137,7 @@ class Trainer:
         try:
             self.student.load_state_dict(state["student"])
             self.average.load_state_dict(state["average"])
+            self.companions.load_state_dict(state.get("companions", {}))
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
             self.step = int(state["step"])

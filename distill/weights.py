@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ KNOWN: dict[str, Weights] = {
 }
 
 #: Keys under which training programs put the weights inside a larger dictionary.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "params_ema", "params")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "g_ema", "params_ema", "params")
 
 
 def choose_weights(name: str, choice: str | Path | None, beside: bool = False) -> Path | None:
@@ -164,6 +165,8 @@ def _is_safetensors(path: Path) -> bool:
 def _load_torch(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old pickle protocols: read or refused, nothing to warn of
+        # Options of a training program, which many checkpoints hold: names and plain values, no code.
+        torch.serialization.add_safe_globals([Namespace])
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -32,6 +32,8 @@ NEEDS = (
     Need("stage", "distill", ("distill",)),
     Need("stage", "teachers", ("distill",)),
     Need("stage", "teach-demo", ("distill",)),
+    Need("stage", "teach-cyclegan", ("distill",)),
+    Need("stage", "teach-styleswin", ("distill",)),
     Need("stage", "prune", ("prune",)),
     Need("stage", "export", ("export",)),
     Need("stage", "stylize"),

@@ -53,7 +53,7 @@ TEACHERS = {
         "distill.teachers.cyclegan",
         "Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks (1703.10593)",
         2017,
-        "*net_G*.pth: the official ResNet-6 or -9, or GAN Compression's separable one",
+        "*net_G*.pth: the official ResNets, GAN Compression's separable one, or a file of teach-cyclegan",
         "of the weights that are given; the official code is BSD",
         takes_style=False,
     ),
@@ -96,6 +96,13 @@ TEACHERS = {
         takes_style=False,
         takes_label_map=True,
         options=("look",),
+    ),
+    "styleswin": Listing(
+        "distill.teachers.styleswin",
+        "Zhang et al., StyleSwin: transformer-based GAN for high-resolution image generation (2112.10762)",
+        2021,
+        "a file of brushlet teach-styleswin, which starts from official weights or from none",
+        "of the weights that are given; the official code is MIT",
     ),
     "pairs": Listing(
         "distill.teachers.pairs",

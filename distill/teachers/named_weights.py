@@ -22,13 +22,15 @@ _UNREAD = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class NamedWeights(nn.Module):
-    """Tensors by name, float32 and frozen; they move with the module that holds them."""
+    """Tensors by name, float32, frozen unless ``trainable``; they move with the module that holds them."""
 
-    def __init__(self, state: Mapping[str, Tensor]):
+    def __init__(self, state: Mapping[str, Tensor], trainable: bool = False):
         super().__init__()
         self._asked: set[str] | None = None
         for name, value in state.items():
-            if not name.endswith(_UNREAD):
+            if trainable:
+                self.register_parameter(_buffer(name), nn.Parameter(value.float()))
+            elif not name.endswith(_UNREAD):
                 self.register_buffer(_buffer(name), value.float())
 
     def __getitem__(self, name: str) -> Tensor:
@@ -48,11 +50,15 @@ class NamedWeights(nn.Module):
         return hasattr(self, _buffer(name))
 
     def names(self) -> Iterator[str]:
-        return (_name(buffer) for buffer, _ in self.named_buffers())
+        return (_name(key) for key in self.state_dict())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, on the CPU, as a file holds them."""
+        return {_name(key): value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
 
     def count(self) -> int:
         """How many numbers it holds."""
-        return sum(tensor.numel() for tensor in self.buffers())
+        return sum(tensor.numel() for tensor in self.state_dict().values())
 
 
 def _buffer(name: str) -> str:

@@ -31,10 +31,29 @@ class Teacher(nn.Module):
         super().__init__()
         self.description, self.licence = description, licence
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; the CPU for one that has none."""
+        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
     @torch.inference_mode()
     def stylize(self, content: Tensor, style: Tensor | None = None) -> Tensor:
         """Painted pictures (N, 3, H, W), clipped to [0, 1]."""
         return self(content, style).float().clamp(0, 1)
+
+    def trunk(self, content: Tensor) -> list[Tensor]:
+        """Activations (N, C, H/4, W/4) on the way to the picture, shallow to deep, that a student's may be likened to.
+
+        ``content`` has sides that are multiples of 4. Empty where a teacher has none at that resolution.
+        """
+        return []
+
+    def discriminator(self) -> nn.Module | None:
+        """What told this teacher's pictures from real ones when it was trained, if that was kept.
+
+        A module from pictures (N, 3, H, W) in [0, 1] to scores (N, 1, h, w), 1 for real and 0 for made.
+        """
+        return None
 
     def fingerprint(self) -> str:
         """Hex digest of the weights: what cached pictures are filed under."""

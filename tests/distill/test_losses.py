@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
+from distill.losses import LossWeights, content_loss, least_squares, range_loss, style_loss, variation_loss
 from distill.perceptual import Perception
 from tests.distill.tiny import small_perception
 
@@ -65,4 +65,11 @@ def test_means_over_processes_are_means_over_their_joint_batch():
 
 
 def test_every_loss_counts_unless_it_is_switched_off():
-    assert all(weight > 0 for weight in vars(LossWeights()).values())
+    """But for the two that need a teacher of a certain kind."""
+    off = {name for name, weight in vars(LossWeights()).items() if weight == 0}
+    assert off == {"intermediate", "adversarial"}
+
+
+def test_scores_are_wanted_to_be_a_number():
+    scores = torch.tensor([[[[1.0, 0.0]]], [[[3.0, 1.0]]]])
+    assert least_squares(scores, 1).tolist() == [0.5, 2.0] and least_squares(scores, 0).tolist() == [0.5, 5.0]

@@ -36,6 +36,7 @@ class Toy(nn.Module):
         torch.manual_seed(0)
         self.student = nn.Conv2d(2, 3, 2)
         self.perceptions = nn.ModuleDict({name: nn.Identity() for name in perceptions})
+        self.companions = nn.ModuleDict()
         self.used: list[str] = []
 
     def forward(self, batch: Batch, perception: str) -> dict[str, Tensor]:
