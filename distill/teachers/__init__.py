@@ -64,7 +64,7 @@ TEACHERS = {
         "none",
         "a method without weights; of the style pictures",
         ships=True,
-        time="TIME",
+        time="about 3 s at 256 pixels on one core",
         options=("window", "texture_window", "texture_share"),
     ),
     "quilting": Listing(
@@ -74,7 +74,7 @@ TEACHERS = {
         "none",
         "a method without weights; of the style pictures",
         ships=True,
-        time="TIME",
+        time="about 2 s at 256 pixels on one core",
         options=("block", "passes"),
     ),
     "analogies": Listing(
@@ -84,7 +84,7 @@ TEACHERS = {
         "none",
         "a method without weights; of the style pictures",
         ships=True,
-        time="TIME",
+        time="about 2 s at 256 pixels on one core",
         options=("source", "kappa"),
     ),
     "spade": Listing(

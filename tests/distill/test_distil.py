@@ -254,8 +254,8 @@ def test_a_warm_start_is_the_student_that_is_named(finished, settings):
     wanted = load_student(finished).student.state_dict()
     assert all(torch.equal(value, wanted[key]) for key, value in student.state_dict().items())
     assert student.training and not student.style.features.convs[0].weight.requires_grad
-    with pytest.raises(UserError, match=r"is a haar_painter of width 0.125: it cannot start .* of width 0.5"):
-        start(replace(settings, warm_start=str(finished), width=0.5), None, lines.append)
+    with pytest.raises(UserError, match=r"is a haar_painter of width 0.125: it cannot start .* of width 0.0625"):
+        start(replace(settings, warm_start=str(finished), width=0.0625), None, lines.append)
 
 
 def test_vgg19_is_a_loss_only_where_it_has_a_share(settings, monkeypatch):

@@ -101,7 +101,7 @@ def distilled(monkeypatch, tmp_path):
     def set_result(result: Trained | BaseException) -> list[tuple]:
         calls: list[tuple] = []
 
-        def distil(*arguments):
+        def distil(*arguments, teacher_processes=None):
             calls.append(arguments)
             if isinstance(result, BaseException):
                 raise result

@@ -112,6 +112,8 @@ class Untouched:
         sites = ()
         thumbnail, size_multiple = 32, 4
 
+    palette = None
+
     def __init__(self) -> None:
         self.painted = 0
 
