@@ -114,7 +114,7 @@ def test_a_student_of_any_style_is_a_start(settings, tmp_path):
     neutral = [(torch.ones(1, s.channels, 1, 1), torch.zeros(1, s.channels, 1, 1)) for s in adaptive.sites]
     assert torch.allclose(student(content), adaptive.paint(content, neutral), atol=1e-6)
     assert student.training and all(p.requires_grad for p in student.parameters())
-    with pytest.raises(UserError, match="frozen_painter of width 0.125: it cannot start a frozen_painter of width 0.0625"):
+    with pytest.raises(UserError, match="width 0.125: it cannot start a frozen_painter of width 0.0625"):
         start(replace(warm, width=0.0625), None, lambda line: None)
 
 
