@@ -1,6 +1,6 @@
 """The figures of the runtime in the README, measured in one go and printed as a Markdown table.
 
-    python -m tests.bench.runtime_figures -o benchmarks/records/runtime/MACHINE.json
+    python -m tests.bench.runtime_figures -o tests/bench/records/runtime-MACHINE.json
 
 measures with the scripts beside this one, in some ten minutes on two quiet cores: what a large picture takes, seams,
 what videos flicker, how fast they are painted, and what a `Stylizer` adds to its engine. What cannot be measured
