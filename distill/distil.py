@@ -33,7 +33,7 @@ from distill.samples import Samples, to_tensor
 from distill.settings import Settings
 from distill.slimmable import SlimmableObjective, cut_trained, judged_widths, score_name
 from distill.students import FrozenPainter, build_student
-from distill.students.widths import cut, widened
+from distill.students.widths import cut, grained, widened
 from distill.teacher_cache import DEFAULT_BYTES, TeacherCache
 from distill.teachers import Teacher
 from distill.train import Trainer
@@ -218,7 +218,7 @@ def start(settings: Settings, style: PictureSet | None, say: Say) -> nn.Module:
     """A student to train: the one to warm-start from, or a fresh one whose style inputs are calibrated."""
     if settings.warm_start is not None:
         return started_warm(settings, settings.warm_start, say)
-    student = build_student(settings.student, width=settings.width)
+    student = build_student(settings.student, width=settings.width, grain=settings.grain)
     if not student.sites:
         say("training from random weights")
         return student
@@ -247,6 +247,8 @@ def started_warm(settings: Settings, source: str, say: Say) -> nn.Module:
         )
     hint = " (--from-scratch starts from random weights)" if settings.preset == "quick" else ""
     say(f"warm start from {source}{hint}")
+    if settings.grain and student.grain is None:
+        student = grained(student).train()
     if student.width == settings.width:
         return student
     say(f"it is of width {student.width:g}: channels are added that change nothing at first")

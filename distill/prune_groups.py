@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from distill.layer_costs import NeutralPainting
 from distill.students.layers import UpsampleConv
 
-#: Never pruned: its outputs are the Haar bands of a picture's three colours.
-HEAD = "head"
+#: Never pruned: their outputs are the Haar bands of a picture's three colours.
+HEADS = ("head", "grain")
 _TRACED_SIZE = 32
 
 
@@ -68,8 +68,8 @@ def channel_groups(student: nn.Module) -> tuple[Group, ...]:
     names = {layer: name.removeprefix("student.") for name, layer in model.named_modules()}
     graph = torch_pruning.DependencyGraph()
     graph.build_dependency(model, torch.rand(1, 3, _TRACED_SIZE, _TRACED_SIZE))
-    head = model.student.get_submodule(HEAD)
-    found = graph.get_all_groups(ignored_layers=[head], root_module_types=[nn.Conv2d])
+    heads = [layer for name, layer in model.student.named_children() if name in HEADS]
+    found = graph.get_all_groups(ignored_layers=heads, root_module_types=[nn.Conv2d])
     groups = [_group(student, graph, group, names) for group in found]
     order = {name: i for i, name in enumerate(names.values())}
     return tuple(sorted(groups, key=lambda group: order[group.outputs[0]]))

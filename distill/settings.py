@@ -10,7 +10,7 @@ from distill.losses import LossWeights
 from runtime.errors import UserError
 
 #: Fields that the first students that ship were trained without, and what those had instead.
-ADDED_LATER: dict[str, Any] = {"teacher_options": {}, "slimmable": False}
+ADDED_LATER: dict[str, Any] = {"teacher_options": {}, "slimmable": False, "grain": False}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Settings:
     ``batch`` counts over all processes. ``pairs`` is how many teacher pictures are cached; ``teacher_share`` of the
     samples come from them, ``identity_share`` are the photo as its own style, and the rest are fresh crops judged by
     perception alone. The last ``vgg_share`` of the steps use VGG-19 itself as the loss where its weights are found.
-    ``slimmable`` trains all narrower widths with the student's own.
+    ``slimmable`` trains all narrower widths with the student's own. ``grain`` gives it details of its own; one that has
+    them keeps them.
     """
 
     teacher: str = "adain"
@@ -49,6 +50,7 @@ class Settings:
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
     slimmable: bool = False
+    grain: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:

@@ -109,7 +109,7 @@ class Narrower:
     @classmethod
     def of(cls, student: HaarLayers, width: float) -> Narrower:
         with torch.device("meta"):
-            return cls(BatchPainting(type(student)(width, student.block_count)))
+            return cls(BatchPainting(type(student)(width, student.block_count, grain=student.grain is not None)))
 
     def paint(self, student: HaarLayers, batch: Batch, statistics: Tensor | None) -> Tensor:
         """The pictures that the front of ``student`` paints, with gradients to it."""

@@ -27,7 +27,7 @@ class FrozenPainter(HaarLayers):
     @classmethod
     def unsteered(cls, painter: HaarPainter) -> FrozenPainter:
         """The painter at strength 0, where every scale is 1 and every shift 0: it learned to give back the photo."""
-        frozen = cls(painter.width, painter.block_count, painter.channels).to(painter.stem.weight.dtype)
+        frozen = cls(**painter.shape).to(painter.stem.weight.dtype)
         frozen.load_state_dict({k: v for k, v in painter.state_dict().items() if not k.startswith("style.")})
         return frozen
 

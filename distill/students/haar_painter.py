@@ -6,8 +6,9 @@ kinds of site are modulated: *measured* ones, which carry content features and a
 statistics, and *conditioned* ones further on, whose scale and shift come from the style alone (FiLM, Perez et al.
 2018); both are the same arithmetic with a mean of 0 and a deviation of 1 for the latter.
 
-Fine detail: the head does not paint pixels but the Haar low pass and gains for the photo's own Haar details. Texture
-below two pixels is therefore the photo's, amplified or damped, never a lattice of the network's own.
+Fine detail: the head does not paint pixels but the Haar low pass and gains for the photo's own Haar details. A painter
+with *grain* adds details of its own, from where its features change; in flat areas there is nothing to make them from,
+so neither kind can become a lattice.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.perceptual import COMPACT_CHANNELS, Vgg, moments
-from distill.students.layers import UpsampleConv, conv, haar_analysis, haar_synthesis
+from distill.students.layers import GrainConv, UpsampleConv, conv, haar_analysis, haar_synthesis
 
 Affine = tuple[Tensor, Tensor]
 CODE_HIDDEN = 88
@@ -141,7 +142,8 @@ class StyleEncoder(nn.Module):
 class HaarLayers(nn.Module):
     """The layers that paint, without the style that steers them.
 
-    128 trunk and 64 half-resolution channels times ``width``, or ``channels`` as given.
+    128 trunk and 64 half-resolution channels times ``width``, or ``channels`` as given. ``grain`` adds details of its
+    own to the head's; a fresh one adds none yet.
     """
 
     architecture = ""
@@ -149,7 +151,13 @@ class HaarLayers(nn.Module):
     #: The modulated layers of a student; none where a style is folded into the weights.
     sites: tuple[Site, ...] = ()
 
-    def __init__(self, width: float = 0.25, blocks: int = 3, channels: Channels | Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        width: float = 0.25,
+        blocks: int = 3,
+        channels: Channels | Mapping[str, Any] | None = None,
+        grain: bool = False,
+    ):
         super().__init__()
         c = Channels.of_width(width, blocks)
         if channels is not None:
@@ -166,6 +174,7 @@ class HaarLayers(nn.Module):
         self.head = conv(c.mix, 12)
         nn.init.normal_(self.head.weight, 0, 0.02)
         self.head.bias.data.copy_(torch.tensor([0.5] * 3 + [1.0] * 9))
+        self.grain = GrainConv(c.mix, 12) if grain else None
         analysis = haar_analysis()
         analysis[:3] = 0
         self.register_buffer("detail_weight", analysis, persistent=False)
@@ -180,7 +189,8 @@ class HaarLayers(nn.Module):
         half, trunk, encode, up, mix = (
             len(state[f"{layer}.weight"]) for layer in ("stem", "down", "encode.inner", "skip", "mix")
         )
-        painter = cls(trunk / 128, blocks, Channels(half, trunk, encode, inner, up, mix))
+        channels = Channels(half, trunk, encode, inner, up, mix)
+        painter = cls(trunk / 128, blocks, channels, grain="grain.weight" in state)
         painter.load_state_dict(state)
         return painter
 
@@ -190,6 +200,8 @@ class HaarLayers(nn.Module):
         shape: dict[str, Any] = {"width": self.width, "blocks": self.block_count}
         if self.channels != Channels.of_width(self.width, self.block_count):
             shape["channels"] = {**asdict(self.channels), "blocks": list(self.channels.blocks)}
+        if self.grain is not None:
+            shape["grain"] = True
         return shape
 
     def content_features(self, picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -207,7 +219,10 @@ class HaarLayers(nn.Module):
         x = F.relu(modulate(self.up(x), up) + self.skip(modulate(half, skip)))
         x = F.relu(modulate(self.mix(x), mix))
         detail = F.conv2d(content, self.detail_weight, self.detail_bias, stride=2)
-        return F.pixel_shuffle(F.conv2d(self.head(x) * detail, self.synthesis), 2)
+        bands = self.head(x) * detail
+        if self.grain is not None:
+            bands = bands + self.grain(x)
+        return F.pixel_shuffle(F.conv2d(bands, self.synthesis), 2)
 
 
 class HaarPainter(HaarLayers):
@@ -215,8 +230,14 @@ class HaarPainter(HaarLayers):
 
     architecture = "haar_painter"
 
-    def __init__(self, width: float = 0.25, blocks: int = 3, channels: Channels | Mapping[str, Any] | None = None):
-        super().__init__(width, blocks, channels)
+    def __init__(
+        self,
+        width: float = 0.25,
+        blocks: int = 3,
+        channels: Channels | Mapping[str, Any] | None = None,
+        grain: bool = False,
+    ):
+        super().__init__(width, blocks, channels, grain)
         c = self.channels
         self.sites = (
             Site("skip", c.half, 2, True),

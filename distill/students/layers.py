@@ -68,3 +68,18 @@ class UpsampleConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.folded()
         return F.pixel_shuffle(F.conv2d(x, weight, bias, padding=1), 2)
+
+
+class GrainConv(nn.Conv2d):
+    """A 3x3 convolution whose kernels sum to zero, without a bias: it draws where its input changes, nowhere else.
+
+    Free outputs at the finest scale would answer a flat input with one pattern in every cell, which is the lattice that
+    a style loss drives such layers into; these answer it with nothing. A fresh one draws nothing at all.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1, bias=False)
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight - self.weight.mean((2, 3), keepdim=True), padding=1)

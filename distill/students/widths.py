@@ -25,7 +25,7 @@ def narrowed(wide: HaarLayers, narrow: HaarLayers) -> dict[str, Tensor]:
 
 def cut(wide: HaarLayers, width: float) -> HaarLayers:
     """A student of its own with the first channels of ``wide``, in eval mode."""
-    narrow = type(wide)(width, wide.block_count)
+    narrow = type(wide)(width, wide.block_count, grain=wide.grain is not None)
     with torch.no_grad():
         found = narrowed(wide, narrow)
         narrow.load_state_dict({name: found[name].clone() for name in narrow.state_dict()})
@@ -39,7 +39,7 @@ def widened(student: HaarLayers, width: float) -> HaarLayers:
     Its new channels have random weights and see everything, but nothing reads them yet: they change no picture and get
     gradients from the first step on. Raises ValueError where ``student`` has a layer that is wider.
     """
-    wide = type(student)(width, student.block_count)
+    wide = type(student)(width, student.block_count, grain=student.grain is not None)
     whole, own = tensors(wide), tensors(student)
     for name, index in fronts(wide, student):
         whole[name].data[index] = own[name]
@@ -47,6 +47,13 @@ def widened(student: HaarLayers, width: float) -> HaarLayers:
             outputs, inputs = own[name].shape[:2]
             whole[name].data[:outputs, inputs:] = 0
     return wide
+
+
+def grained(student: HaarLayers) -> HaarLayers:
+    """The student with grain that draws nothing yet."""
+    found = type(student)(**{**student.shape, "grain": True})
+    found.load_state_dict({**found.state_dict(), **student.state_dict()})
+    return found
 
 
 def tensors(student: HaarLayers) -> dict[str, Tensor]:
