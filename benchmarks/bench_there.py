@@ -34,7 +34,7 @@ FORWARDED = {
     "wait": "--wait",
 }
 #: Those that are seen to, or refused, here.
-HANDLED = ("bundle", "rival", "teacher_weights", "budget", "peers", "host", "device", "power")
+HANDLED = ("bundle", "rivals", "teacher_weights", "budget", "peers", "host", "device", "power")
 MOST_RECORD_BYTES = 64 * 2**20
 #: For starting and writing, beside what the measuring processes may take.
 _SPARE_SECONDS = 300.0
@@ -56,7 +56,7 @@ def bench_there(
         DeviceError: there is no connection, it was cut, or the device is not ``request.device``.
     """
     _require_possible(request)
-    names = [name for name in (request.bundle, request.rival) if name is not None]
+    names = [request.bundle, *request.rivals]
     bundles = [open_bundle(find_model(name)) for name in names]
     asked = load_device(request.device) if request.device is not None else None
     with connect(request.host, tell=tell) as connection:
@@ -75,7 +75,9 @@ def bench_there(
         record,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),  # its own clock may be anywhere
         command=tuple(command),
-        subjects=tuple(replace(each, manifest_sha256=_manifest_of(each.name, bundles)) for each in record.subjects),
+        subjects=tuple(
+            replace(each, manifest_sha256=_manifest_of(each.name, names, bundles)) for each in record.subjects
+        ),
         environment={**_plain(record.environment), "device": match.to_json(), "transport": connection.kind},
         checks=check_budget(request.budget, record.results, psnr),
         warnings=warnings,
@@ -86,7 +88,7 @@ def _require_possible(request: Request) -> None:
     for engine in request.engines:
         require_engine(engine)
     request.budget.require_sensible()
-    if request.rival == "teacher":
+    if "teacher" in request.rivals:
         raise UserError("--vs teacher runs in torch, which is not brought to a device: leave --vs or --host out")
     if request.peers is not None:
         raise UserError("--peers measures on this machine only: leave --peers or --host out")
@@ -204,9 +206,11 @@ def _doubts(connection: Connection, match: Match) -> list[str]:
     return lines
 
 
-def _manifest_of(name: str, bundles: Sequence[Bundle]) -> str:
+def _manifest_of(name: str, sources: Sequence[str], bundles: Sequence[Bundle]) -> str:
     """The digest of the bundle's manifest here: the one that was sent leaves out what the device has no use for."""
-    bundle = next((bundle for bundle in bundles if bundle.manifest.name == name), bundles[-1])
+    told_apart = {f"{bundle.manifest.name} ({source})": bundle for source, bundle in zip(sources, bundles, strict=True)}
+    named = {bundle.manifest.name: bundle for bundle in reversed(bundles)}
+    bundle = {**told_apart, **named}.get(name, bundles[-1])
     return sha256_of(bundle.directory / MANIFEST_NAME)
 
 

@@ -15,7 +15,10 @@ def bench(
     bundle: Annotated[str, typer.Argument(help="A bundle's directory, or the name of a student that ships.")],
     size: Annotated[list[int] | None, typer.Option(help="Side of the square picture; may be given again.")] = None,
     versus: Annotated[
-        str | None, typer.Option("--vs", help="Measure interleaved with: 'teacher' (in torch), or another bundle.")
+        list[str] | None,
+        typer.Option(
+            "--vs", help="Measure in turns with: another bundle, or 'teacher' (in torch); may be given again."
+        ),
     ] = None,
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads; one per usable physical core by default; may be given again.")
@@ -142,7 +145,7 @@ def bench(
         seconds=seconds,
         engines=tuple(dict.fromkeys(engine or ([] if host else ["onnxruntime"]))),
         precisions=tuple(dict.fromkeys(precision or ["fp32"])),
-        rival=versus,
+        rivals=tuple(dict.fromkeys(versus or ())),
         teacher_weights=teacher_weights,
         timeout=timeout,
         budget=Budget(

@@ -27,7 +27,7 @@ class Request:
         batches: numbers of pictures that are handed over at once.
         engines, precisions: the bundle is measured in all combinations that it holds; the first one is what the
             others are compared with.
-        rival: "teacher", another bundle, or None.
+        rivals: other bundles, and "teacher".
         budget: limits for the first combination.
         peers: published networks to measure beside it, or None.
         wait: most seconds to wait for a quiet machine, before each size, number of threads and batch.
@@ -46,7 +46,7 @@ class Request:
     seconds: float = 5.0
     engines: tuple[str, ...] = ("onnxruntime",)
     precisions: tuple[str, ...] = ("fp32",)
-    rival: str | None = None
+    rivals: tuple[str, ...] = ()
     teacher_weights: str | None = None
     timeout: float = 1800.0
     budget: Budget = Budget()
@@ -90,7 +90,7 @@ class Entrant:
 
 
 def find_entrants(request: Request) -> tuple[list[Entrant], list[str]]:
-    """The bundle's combinations, then the rival's; and a line for each combination that a bundle does not hold.
+    """The bundle's combinations, then the rivals'; and a line for each combination that a bundle does not hold.
 
     Raises UserError for a bundle that cannot be opened, and where there is one precision to measure, or none at all,
     and a bundle does not hold it.
@@ -100,18 +100,20 @@ def find_entrants(request: Request) -> tuple[list[Entrant], list[str]]:
     bundle = open_bundle(find_model(request.bundle))
     own, left_out = _combinations(bundle, bundle.manifest.name, request, effort)
     own[0] = replace(own[0], parts=(*own[0].parts, "files"))  # files take the others as long
-    if request.rival is None:
-        return own, left_out
-    if request.rival == "teacher":
-        parts = ("both_pictures",)
-        own = [replace(each, parts=(*each.parts, *parts)) for each in own]
-        return [*own, _teacher(bundle, request.teacher_weights, parts, slower)], left_out
-    other = open_bundle(find_model(request.rival))
-    name = other.manifest.name
-    if name == bundle.manifest.name:
-        name = f"{name} ({request.rival})"
-    rivals, also_left_out = _combinations(other, name, request, slower)
-    return [*own, *rivals], [*left_out, *also_left_out]
+    rivals: list[Entrant] = []
+    for source in request.rivals:
+        if source == "teacher":
+            parts = ("both_pictures",)
+            own = [replace(each, parts=(*each.parts, *parts)) for each in own]
+            rivals.append(_teacher(bundle, request.teacher_weights, parts, slower))
+            continue
+        other = open_bundle(find_model(source))
+        name = other.manifest.name
+        if name in {each.name for each in (*own, *rivals)}:
+            name = f"{name} ({source})"
+        found, also_left_out = _combinations(other, name, request, slower)
+        rivals, left_out = [*rivals, *found], [*left_out, *also_left_out]
+    return [*own, *rivals], left_out
 
 
 def graphs_run(bundle: Bundle, engine: str, precision: str) -> list[Graph]:

@@ -72,7 +72,7 @@ def prediction_path(prediction: Prediction, folder: Path) -> Path:
 
 
 def _refuse_what_has_to_be_measured(request: Request, accept: bool) -> None:
-    if request.rival or request.peers:
+    if request.rivals or request.peers:
         raise UserError("--vs and --peers measure: they need the device itself")
     budget = request.budget
     budget.require_sensible()

@@ -89,5 +89,5 @@ def is_alive() -> Callable[[int], bool]:
 def record(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A real record: two sizes, against another bundle, few runs."""
     other = make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "other", name="other")
-    request = Request(str(tiny), sizes=(32, 64), threads=(1,), runs=6, seconds=0.02, rival=str(other), power=False)
+    request = Request(str(tiny), sizes=(32, 64), threads=(1,), runs=6, seconds=0.02, rivals=(str(other),), power=False)
     return bench(request, ["brushlet", "bench", "tiny"])

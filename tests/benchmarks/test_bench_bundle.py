@@ -197,7 +197,7 @@ def test_a_system_that_does_not_pin_has_no_cpus(quick, monkeypatch):
 
 
 def test_a_bundle_against_itself_has_two_names(quick):
-    record = bench(replace(quick, rival=quick.bundle))
+    record = bench(replace(quick, rivals=(quick.bundle,)))
     assert [subject.name for subject in record.subjects] == ["tiny", f"tiny ({quick.bundle})"]
     assert [ratio.value for ratio in record.results[0].ratios] == [1.1, 1.1]
 
@@ -254,7 +254,7 @@ def test_all_combinations_share_one_process(quick, quantised, monkeypatch):
 
 
 def test_a_rival_bundle_runs_in_the_same_combinations(quick, quantised, tiny):
-    entrants, left_out = find_entrants(replace(quick, bundle=str(quantised), rival=str(tiny), **BOTH))
+    entrants, left_out = find_entrants(replace(quick, bundle=str(quantised), rivals=(str(tiny),), **BOTH))
     rival = f"tiny ({tiny})"
     assert [(each.name, each.engine, each.precision) for each in entrants[4:]] == [
         (rival, "onnxruntime", "fp32"),
@@ -264,6 +264,14 @@ def test_a_rival_bundle_runs_in_the_same_combinations(quick, quantised, tiny):
         f"{rival} holds no int8 painter for onnxruntime: left out",
         f"{rival} holds no int8 painter for openvino: left out",
     ]
+
+
+def test_several_rivals_of_one_name_are_told_apart_by_where_they_lie(quick, tiny, quantised):
+    sources = (str(tiny), str(quantised), "teacher")
+    entrants, left_out = find_entrants(replace(quick, bundle="adain-w0125", rivals=sources))
+    assert [each.name for each in entrants] == ["adain-w0125", "tiny", f"tiny ({quantised})", "teacher adain"]
+    assert ["both_pictures" in each.parts for each in entrants] == [True, False, False, True]
+    assert left_out == []
 
 
 def test_what_a_bundle_lacks_is_told_and_recorded(quick):
@@ -325,7 +333,7 @@ def test_a_student_with_its_style_folded_in_is_measured_without_one(tmp_path):
     ("change", "said"),
     [
         ({"bundle": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
-        ({"rival": "no/such/bundle"}, "there is no bundle or shipped student 'no/such/bundle'"),
+        ({"rivals": ("no/such/bundle",)}, "there is no bundle or shipped student 'no/such/bundle'"),
         ({"engines": ("onnxruntime", "onnxruntme")}, "there is no engine 'onnxruntme': did you mean 'onnxruntime'"),
         ({"sizes": ()}, "there is no size to measure"),
         ({"sizes": (0,)}, "--size must be from 16 to 4123 pixels, not 0"),
@@ -366,7 +374,7 @@ def test_teacher_of_the_bundle(tiny, provenance, name):
 
 
 def test_against_the_teacher_both_do_the_same_work(quick):
-    (own, rival), _ = find_entrants(replace(quick, rival="teacher", teacher_weights="weights.pth"))
+    (own, rival), _ = find_entrants(replace(quick, rivals=("teacher",), teacher_weights="weights.pth"))
     assert own.parts == ("end_to_end", "model", "files", "both_pictures")
     assert rival.parts == ("both_pictures",)
     assert rival.target == Target("teacher", "none", "torch", weights=str(Path("weights.pth").absolute()))
@@ -410,7 +418,7 @@ def test_real_teacher_interleaved_with_the_student(tiny, tmp_path):
     manifest = json.loads((taught / "manifest.json").read_text())
     manifest["provenance"]["teacher"] = {"name": "adain"}
     (taught / "manifest.json").write_text(json.dumps(manifest))
-    record = bench(Request(str(taught), sizes=(32,), threads=(1,), runs=2, seconds=0.0, rival="teacher"))
+    record = bench(Request(str(taught), sizes=(32,), threads=(1,), runs=2, seconds=0.0, rivals=("teacher",)))
     own, teacher = record.subjects
     assert (teacher.kind, teacher.name, teacher.engine, teacher.graphs) == ("teacher", "teacher adain", "torch", ())
     (ratio,) = record.results[0].ratios

@@ -99,7 +99,9 @@ def test_one_command_does_everything(jetson, tiny, tmp_path):
 def test_against_another_bundle_of_that_name_on_a_device_whose_clock_is_wrong(jetson, server, tiny, own):
     late = "import time; now = time.time; time.time = lambda: now() - 10**9; "
     jetson.command("python3", f'[ "$2" = -c ] && set -- -I -c "{late}$3"\nexec {sys.executable} "$@"')
-    record = bench(Request(str(tiny), **CPU, rival=str(own), budget=Budget(milliseconds=1e-6)), ["brushlet", "bench"])
+    record = bench(
+        Request(str(tiny), **CPU, rivals=(str(own),), budget=Budget(milliseconds=1e-6)), ["brushlet", "bench"]
+    )
     assert [subject.name for subject in record.subjects] == ["tiny", f"tiny ({own})"]
     assert record.results[0].ratios[0].value > 0
     assert not any(check.met for check in record.checks)
@@ -171,7 +173,7 @@ def test_another_device_than_was_named(jetson, tiny):
     ("options", "line"),
     [
         ({"device": "jetson-orin-nanoo"}, "did you mean"),
-        ({"rival": "teacher"}, "--vs teacher runs in torch"),
+        ({"rivals": ("teacher",)}, "--vs teacher runs in torch"),
         ({"peers": PeerRequest((), ".", None, None, 0)}, "--peers measures on this machine only"),
         ({"engines": ("nosuch",)}, "there is no engine 'nosuch'"),
         ({"host": "-oProxyCommand=touch pwned"}, "no host is called that"),

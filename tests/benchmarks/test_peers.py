@@ -204,7 +204,7 @@ def test_the_teacher_is_no_peer_to_judge(request_with_peers, monkeypatch):
         return answers(job, timeout)
 
     monkeypatch.setattr(bench_bundle, "run_isolated", watched)
-    record = bench(replace(request_with_peers, rival="teacher"))
+    record = bench(replace(request_with_peers, rivals=("teacher",)))
     assert [subject.kind for subject in record.subjects] == ["bundle", "teacher", "peer", "peer"]
     assert judged == ["bundle", "peer", "peer"]
     assert [score.subject for score in record.judged.scores] == [0, 2, 3]

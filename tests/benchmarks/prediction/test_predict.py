@@ -127,7 +127,7 @@ def test_without_a_device_there_is_nothing_to_predict(here):
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (replace(INT8, rival="teacher"), "they need the device itself"),
+        (replace(INT8, rivals=("teacher",)), "they need the device itself"),
         (replace(INT8, budget=Budget(milliseconds=33, part="model")), "--accept-prediction allows it"),
         (replace(INT8, budget=Budget(memory=10**8)), "memory is not predicted"),
         (replace(INT8, precisions=("palettized",)), "nothing can be predicted in palettized"),
