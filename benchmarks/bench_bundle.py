@@ -17,7 +17,7 @@ from benchmarks.budget import check_budget, recorded_psnr
 from benchmarks.entrants import Entrant, Request, find_entrants
 from benchmarks.isolate import run_isolated
 from benchmarks.job import Job
-from benchmarks.judged import Judged
+from benchmarks.judged import Judged, float_originals
 from benchmarks.labels import counted, labels
 from benchmarks.measurements import DIGITS, Ratio, Settings, SizeResult, Start, Subject, Timing
 from benchmarks.peer_entrants import find_peers
@@ -158,7 +158,7 @@ def _with_peers(
         return entrants, []
     tell("preparing peers")
     effort = entrants[0].effort
-    peers, absent = find_peers(request.peers, effort, request.sizes, folder, request.timeout)
+    peers, absent = find_peers(request.peers, request.engines, effort, request.sizes, folder, request.timeout)
     for each in absent:
         tell(f"absent: {each.name}: {each.reason}")
     own = [
@@ -182,7 +182,8 @@ def _judge(request: Request, entrants: Sequence[Entrant], threads: int, tell: Ca
     chosen = {n: entrant for n, entrant in enumerate(entrants) if entrant.kind != "teacher"}
     tell(f"judging the pictures of {len(chosen)} subjects on {request.peers.pairs} pairs")
     targets = tuple(entrant.target for entrant in chosen.values())
-    job = Job("judge", targets, (), (), 0, threads, None, request.peers.judging())
+    extra = {**request.peers.judging(), "fp32": float_originals(tuple(chosen.values()))}
+    job = Job("judge", targets, (), (), 0, threads, None, extra)
     answer = run_isolated(job, request.timeout)
     return Judged.of(answer, {n: entrant.fixed_style for n, entrant in chosen.items()}, request.peers.suite)
 

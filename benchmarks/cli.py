@@ -47,6 +47,9 @@ def bench(
         str | None,
         typer.Option(metavar="DIR", help="The folder with the peers' weights; $BRUSHLET_DATA/weights by default."),
     ] = None,
+    peer_precision: Annotated[
+        list[str] | None, typer.Option(help="Of peers in ONNX, fp32 by default; int8 quantises them, too.")
+    ] = None,
     content: Annotated[
         str | None, typer.Option(metavar="DIR", help="Photos whose held-back part judges the peers' pictures.")
     ] = None,
@@ -132,7 +135,10 @@ def bench(
     from benchmarks.report_run import run_and_report
     from benchmarks.suite import peers_on
 
-    taking_part = PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs) if peers or peer else None
+    taking_part = None
+    if peers or peer:
+        numbers = tuple(dict.fromkeys(peer_precision or ["fp32"]))
+        taking_part = PeerRequest(tuple(peer or ()), peer_weights, content, style, pairs, precisions=numbers)
     if suite is not None:
         taking_part, sizes, precisions = peers_on(suite, taking_part)
         size, precision = size or sizes, precision or precisions

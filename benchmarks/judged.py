@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.labels import Named
 from benchmarks.measurements import Raw, if_present, objects, unless_null
 from runtime.errors import UserError
 from runtime.json_fields import Fields
@@ -30,6 +31,8 @@ class Score:
         ssim: structural similarity to the photo.
         artefacts: what goes wrong in the pictures, by the names of `distill.artefacts`; a value is None where no
             picture had it to go wrong, and all of it where nobody looked.
+        to_fp32: likeness to the pictures of the same network in float32, in dB; None for that one, and where nobody
+            compared them.
     """
 
     subject: int
@@ -37,6 +40,7 @@ class Score:
     style: float | None
     ssim: float
     artefacts: dict[str, float | None] | None = None
+    to_fp32: float | None = None
 
     @classmethod
     def read(cls, fields: Fields, raw: Raw, subjects: int) -> Score:
@@ -46,6 +50,7 @@ class Score:
             style=unless_null(raw, "style", lambda name: fields.number(name, 0, 1e12)),
             ssim=fields.number("ssim", -1, 1),
             artefacts=if_present(raw, "artefacts", lambda name: _artefacts(fields.inner(name), raw[name])),
+            to_fp32=if_present(raw, "to_fp32", lambda name: fields.number(name, -1e3, 1e3)),
         )
 
 
@@ -84,18 +89,26 @@ class Judged:
             **answer,
             photo_style=photo["style"],
             scores=tuple(
-                Score(number, each["content"], None if own else each["style"], each["ssim"], each.get("artefacts"))
+                Score(
+                    number,
+                    each["content"],
+                    None if own else each["style"],
+                    each["ssim"],
+                    each.get("artefacts"),
+                    each.get("to_fp32"),
+                )
                 for (number, own), each in scores
             ),
             suite=pictures.to_json() if pictures is not None else {},
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; what records had not before suites is left out where there is none of it."""
+        """Plain JSON data; what records had not at first is left out where there is none of it."""
         data = asdict(self)
         for score in data["scores"]:
-            if score["artefacts"] is None:
-                del score["artefacts"]
+            for name in ("artefacts", "to_fp32"):
+                if score[name] is None:
+                    del score[name]
         if not self.suite:
             del data["suite"]
         return data
@@ -118,6 +131,20 @@ class Judged:
         )
 
 
+def float_originals(subjects: Sequence[Named]) -> list[int | None]:
+    """For each subject that is not in float32 the number of the same one that is, in the same engine if it is there."""
+    originals: list[int | None] = []
+    for subject in subjects:
+        same = [
+            number
+            for number, other in enumerate(subjects)
+            if (other.kind, other.name, other.precision) == (subject.kind, subject.name, "fp32")
+        ]
+        alike = [number for number in same if subjects[number].engine == subject.engine]
+        originals.append(None if subject.precision == "fp32" else next(iter([*alike, *same]), None))
+    return originals
+
+
 def judge_job(job: Job) -> dict[str, Any]:
     """Judge the pictures of the job's targets, in this process; returns `export.quality_runner.Judgement` as JSON."""
     from benchmarks.subjects import open_painter
@@ -137,5 +164,6 @@ def judge_job(job: Job) -> dict[str, Any]:
         named
         and NamedPairs([(Path(photo), Path(painting)) for photo, painting in named], extra["side"], extra["judge"]),
         extra.get("artefacts", True),
+        extra["fp32"],
     )
     return asdict(judgement)

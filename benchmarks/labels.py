@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,16 +24,17 @@ class Named(Protocol):
 
 
 def labels(subjects: Sequence[Named]) -> list[str]:
-    """A text for each subject: its name, engine and precision, as far as bundles differ in them.
+    """A text for each subject: its name, engine and precision, as far as bundles, and peers of several rows, differ.
 
-    Teachers and peers go by their names, which say what they are.
+    Teachers, and peers of one row, go by their names, which say what they are.
     """
-    bundles = [subject for subject in subjects if subject.kind == "bundle"]
-    shown = [name for name in ("engine", "precision") if len({getattr(each, name) for each in bundles}) > 1]
+    rows = Counter((subject.kind, subject.name) for subject in subjects)
+    several = [each for each in subjects if each.kind == "bundle" or rows[each.kind, each.name] > 1]
+    shown = [name for name in ("engine", "precision") if len({getattr(each, name) for each in several}) > 1]
     if not shown or len({subject.name for subject in subjects}) > 1:
         shown.insert(0, "name")
     return [
-        " ".join(getattr(subject, name) for name in shown) if subject.kind == "bundle" else subject.name
+        " ".join(getattr(subject, name) for name in shown) if subject in several else subject.name
         for subject in subjects
     ]
 

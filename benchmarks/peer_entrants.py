@@ -16,30 +16,52 @@ from benchmarks.peers.prepared import PreparedPeer
 from benchmarks.peers.request import PeerRequest
 from benchmarks.record import Absent
 from runtime.bundle import sha256_of
+from runtime.engines import ENGINES, PLAIN_ENGINE
 
 
 def find_peers(
-    request: PeerRequest, effort: Effort, sizes: Sequence[int], folder: Path, timeout: float
+    request: PeerRequest,
+    engines: Sequence[str],
+    effort: Effort,
+    sizes: Sequence[int],
+    folder: Path,
+    timeout: float,
 ) -> tuple[list[Entrant], list[Absent]]:
     """Make the peers ready in ``folder``; which of them take part, and why the others do not.
 
+    Those that are converted to ONNX take part in each of the engines that run that, or in ONNX Runtime.
+
     Raises UserError as `PeerRequest.require_sensible` does, and when the process that makes them ready fails.
     """
-    names = choose_peers(request.names)
-    extra = {"names": list(names), "weights": str(request.folder()), "folder": str(folder)}
-    answer = run_isolated(Job("prepare", (), (), (), 0, 1, None, extra), timeout)
+    names, precisions = choose_peers(request.names), request.precisions
+    answer = run_isolated(prepare_them(names, request.folder(), folder, engines, precisions), timeout)
     pictures = request.suite.absent if request.suite is not None else ()
-    absent = [Absent(*each) for each in (*pictures, *answer["absent"].items())]
+    absent = [Absent(*each) for each in (*pictures, *answer["absent"])]
     entrants = []
-    for name, path in answer["prepared"].items():
+    for path in answer["prepared"]:
         peer = PreparedPeer.load(path)
         others = [size for size in sizes if peer.size not in (None, size)]
         if others:
             asked = ", ".join(f"{size}x{size}" for size in others)
-            absent.append(Absent(name, f"at {asked}: its graph is made for {peer.size}x{peer.size}"))
+            absent.append(Absent(peer.name, f"at {asked}: its graph is made for {peer.size}x{peer.size}"))
         if len(others) < len(sizes):
             entrants.append(_entrant(peer, path, replace(effort, budget=RIVAL_SECONDS)))
     return entrants, absent
+
+
+def prepare_them(
+    names: Sequence[str], weights: Path, folder: Path, engines: Sequence[str], precisions: Sequence[str]
+) -> Job:
+    """The job that makes peers of these names ready in ``folder``; see `benchmarks.peers.prepare`."""
+    able = [engine for engine in engines if ENGINES[engine].format == "onnx"]
+    extra = {
+        "names": list(names),
+        "weights": str(weights),
+        "folder": str(folder),
+        "engines": able or [PLAIN_ENGINE],
+        "precisions": list(precisions),
+    }
+    return Job("prepare", (), (), (), 0, 1, None, extra)
 
 
 def _entrant(peer: PreparedPeer, path: str, effort: Effort) -> Entrant:

@@ -12,11 +12,12 @@ from benchmarks.measurements import SizeResult
 from benchmarks.record import Record
 from benchmarks.wording import heading, short, times
 
-_COLUMNS = ("p50", "ratio", "style", "MB", "KB", "GMAC", "content loss", "style loss", "SSIM")
+_COLUMNS = ("p50", "ratio", "style", "MB", "KB", "GMAC", "content loss", "style loss", "SSIM", "dB")
 LEGEND = (
     "p50: milliseconds of one content pass, picture in memory to picture in memory, the style coded before; ratio: p50 "
     "over that of the first row; style: milliseconds to code a style picture; MB: peak memory of a process that does "
-    "only this; KB: graph files; GMAC: multiplications with addition of one content pass, in billions"
+    "only this; KB: graph files; GMAC: multiplications with addition of one content pass, in billions; dB: likeness of the "
+    "pictures to those of the same network in fp32"
 )
 
 ARTEFACT_LEGEND = (
@@ -69,7 +70,11 @@ def peer_notes(record: Record) -> list[str]:
         )
         lines += [ARTEFACT_LEGEND] if any(score.artefacts for score in judged.scores) else []
         lines += [f"suite: {judged.suite.get('name')}, SHA-256 {judged.suite.get('sha256')}"] if judged.suite else []
-    lines += [f"{subject.name}: {subject.description}" for subject in record.subjects if subject.kind == "peer"]
+    lines += [
+        f"{subject.name} ({subject.engine}, {subject.precision}): {subject.description}"
+        for subject in record.subjects
+        if subject.kind == "peer"
+    ]
     lines += [f"absent: {each.name}: {each.reason}" for each in record.absent]
     return lines
 
@@ -93,4 +98,5 @@ def _cells(record: Record, result: SizeResult, number: int) -> list[str] | None:
         short(score.content) if score else "",
         short(score.style) if score and score.style is not None else "",
         f"{score.ssim:.2f}" if score else "",
+        f"{score.to_fp32:.1f}" if score and score.to_fp32 is not None else "",
     ]

@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.best_engines import best_lines
 from benchmarks.job import PARTS
 from benchmarks.labels import counted, labels
 from benchmarks.measurements import Ratio, SizeResult, Start, Subject, Timing
@@ -42,6 +43,7 @@ def render(record: Record) -> Group:
     if record.absent or any(subject.kind == "peer" for subject in record.subjects):
         body = [table for table in (peer_table(record), artefact_table(record)) if table]
         notes = peer_notes(record)
+        said += [Text(line, style="bold") for line in best_lines(record)]
     else:
         body, notes = [_timings(record), *_fidelities(record)], _meanings(record)
     notes = [*notes, *sensor_lines(record)]

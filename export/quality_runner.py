@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -20,6 +21,7 @@ from distill.losses import content_loss, style_loss
 from distill.perceptual import Perception, compact_perception, vgg19_perception
 from distill.run_pictures import EVALUATION_SIZE
 from distill.samples import to_tensor as as_tensor
+from export.fidelity import decibels
 from runtime.errors import UserError
 from runtime.framing import to_picture, to_tensor
 
@@ -31,13 +33,15 @@ StylizePictures = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class PictureScores:
     """Means over the pairs: content and style loss in the judge's units (lower is better), likeness to the photo.
 
-    ``artefacts`` by the names of `distill.artefacts`; None where they were not asked for.
+    ``artefacts`` by the names of `distill.artefacts`; None where they were not asked for. ``to_fp32``: likeness to the
+    pictures of the same network in float32, in dB, of the mean squared error over all pairs; None where it is that one.
     """
 
     content: float
     style: float
     ssim: float
     artefacts: dict[str, float | None] | None = None
+    to_fp32: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def judge_pictures(
     threads: int = 1,
     named: NamedPairs | None = None,
     flaws: bool = True,
+    fp32: Sequence[int | None] | None = None,
 ) -> Judgement:
     """Paint the held-back pairs that students are evaluated on, as 8-bit pictures, and score them.
 
@@ -95,6 +100,7 @@ def judge_pictures(
         vgg19: weights of the judge; None looks where ``distill`` does, and takes the compact one where there are none.
         named: pairs to judge on instead.
         flaws: look for artefacts too.
+        fp32: for each stylizer the number of the one that is the same network in float32, or None.
 
     Raises:
         UserError: no pictures or weights where they were said to be, or fewer than one pair.
@@ -114,14 +120,18 @@ def judge_pictures(
         )
     scores: list[list[PictureScores]] = []
     found: list[list[Artefacts]] = []
+    originals = fp32 or [None] * len(stylizers)
+    errors: list[list[float | None]] = []
     for photo, painting in squares:
         pictures = [stylize(to_picture(photo.numpy()), to_picture(painting.numpy())) for stylize in stylizers]
         pictures = [photo, *(torch.from_numpy(to_tensor(each)) for each in pictures)]
+        errors.append([_error(pictures, *pair) for pair in enumerate(originals)])
         wanted = network(photo), network(painting)
         scores.append([_scores(network(picture), *wanted, picture, photo) for picture in pictures])
         found.append([artefacts(picture, photo) for picture in pictures] if flaws else [])
     wrong = [mean_artefacts(each) for each in zip(*found, strict=True)] or [None] * (1 + len(stylizers))
-    means = [_mean(each, flaw) for each, flaw in zip(zip(*scores, strict=True), wrong, strict=True)]
+    moved = [None, *(None if None in each else decibels(float(np.mean(each))) for each in zip(*errors, strict=True))]
+    means = [_mean(*each) for each in zip(zip(*scores, strict=True), wrong, moved, strict=True)]
     return Judgement(network.name, len(scores), side, *names, means[0], tuple(means[1:]))
 
 
@@ -146,6 +156,11 @@ def _held_back(source: str | None, kind: str) -> PictureSet:
     return pictures
 
 
-def _mean(scores: Sequence[PictureScores], flaws: dict[str, float | None] | None) -> PictureScores:
+def _error(pictures: Sequence[Tensor], number: int, original: int | None) -> float | None:
+    """Mean squared error of that stylizer's picture to the original's; the photo stands before all of them."""
+    return None if original is None else F.mse_loss(pictures[1 + number], pictures[1 + original]).item()
+
+
+def _mean(scores: Sequence[PictureScores], flaws: dict[str, float | None] | None, moved: float | None) -> PictureScores:
     means = (float(np.mean([getattr(each, name) for each in scores])) for name in ("content", "style", "ssim"))
-    return PictureScores(*means, flaws)
+    return PictureScores(*means, flaws, moved)

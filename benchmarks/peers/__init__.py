@@ -91,6 +91,10 @@ PEERS = {
 }
 
 
+#: What a peer that is converted to ONNX can be measured in.
+PRECISIONS = ("fp32", "int8")
+
+
 class PeerAbsent(Exception):
     """Why a peer does not take part; one line."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers import choose_peers
+from benchmarks.peers import PRECISIONS, choose_peers
 from runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class PeerRequest:
         names: none is all.
         weights: the folder below which their weights are; None is $BRUSHLET_DATA/weights.
         content, style: as in ``distill --content`` and ``--style``; None is what ships.
+        precisions: what converted peers are measured in, of `benchmarks.peers.PRECISIONS`.
         pairs: how many held-back pairs to judge on; 0 judges nothing.
         suite: named pictures to judge on instead.
     """
@@ -34,15 +35,19 @@ class PeerRequest:
     style: str | None = None
     pairs: int = 32
     suite: SuitePictures | None = None
+    precisions: tuple[str, ...] = ("fp32",)
 
     def require_sensible(self) -> None:
-        """Raises UserError for a name that no peer has, a folder that there is not, or a number of pairs below 0."""
+        """Raises UserError for a name or precision that no peer has, a folder that there is not, or too few pairs."""
         choose_peers(self.names)
         self.folder()
         for kind, source in (("content", self.content), ("style", self.style)):
             shards = source is not None and any(sign in source for sign in "{*")
             if source is not None and not shards and not Path(source).is_dir():
                 raise UserError(f"--{kind}: {source} is not a folder of pictures")
+        for precision in self.precisions:
+            if precision not in PRECISIONS:
+                raise UserError(f"--peer-precision must be {' or '.join(PRECISIONS)}, not {precision!r}")
         if not 0 <= self.pairs <= 10_000:
             raise UserError(f"--pairs must be from 0 to 10000, not {self.pairs}")
 

@@ -36,18 +36,18 @@ class LoadedPeer(Protocol):
         """Multiplications with addition of the content side for a picture of that size."""
 
 
-def open_peer(prepared: PreparedPeer, threads: int) -> LoadedPeer:
+def open_peer(prepared: PreparedPeer, threads: int | None) -> LoadedPeer:
     """Load it. Raises UserError or PeerAbsent where that is not possible."""
     return LiteRtPeer(prepared, threads) if prepared.engine == "litert" else OnnxPeer(prepared, threads)
 
 
 class OnnxPeer:
-    """A peer in ONNX Runtime, with the settings that students run with."""
+    """A peer whose graphs are ONNX, in an engine for these, with the settings that students run with."""
 
-    def __init__(self, prepared: PreparedPeer, threads: int) -> None:
+    def __init__(self, prepared: PreparedPeer, threads: int | None) -> None:
         self._path, self._multiple = Path(prepared.graphs["content"]), prepared.multiple
-        self._content = open_engine("onnxruntime", self._path, threads)
-        self._style = None if prepared.fixed_style else open_engine("onnxruntime", prepared.graphs["style"], threads)
+        self._content = open_engine(prepared.engine, self._path, threads)
+        self._style = None if prepared.fixed_style else open_engine(prepared.engine, prepared.graphs["style"], threads)
 
     def code(self, style: np.ndarray) -> Code:
         if self._style is None:

@@ -12,13 +12,16 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.isolate import run_isolated
-from benchmarks.job import Job, Target
+from benchmarks.job import Target
 from benchmarks.measurements import Subject
-from benchmarks.peers import PEERS
+from benchmarks.peer_entrants import prepare_them
+from benchmarks.peers import PEERS, PRECISIONS
+from benchmarks.peers.prepared import PreparedPeer
 from benchmarks.record import Record
 from benchmarks.report.plain_text import plain
 from benchmarks.subjects import open_painter
 from runtime.bundle import MANIFEST_NAME, open_bundle, sha256_of
+from runtime.engines import ENGINES
 from runtime.errors import UserError
 from runtime.framing import STYLE_SHORT_SIDE
 from runtime.image_files import list_pictures, read_picture
@@ -140,8 +143,8 @@ def _painters(
             yield combination, lambda c=combination, d=directory: _bundle_painter(c, d, styles)
         elif subject.kind == "bundle":
             notes.append(f"{_called(combination)} painted nothing: name its directory with --bundle")
-        elif subject.kind == "peer" and name in peers:
-            target = Target("peer", peers[name], subject.engine, subject.precision)
+        elif combination in peers:
+            target = Target("peer", peers[combination], subject.engine, subject.precision)
             yield combination, lambda t=target: _peer_painter(t, styles)
         elif subject.kind == "peer" and request.peer_weights:
             notes.append(f"{_called(combination)} painted nothing: its weights are not there")
@@ -160,15 +163,21 @@ def _peer_painter(target: Target, styles: Sequence[_Style]) -> Painter:
     return lambda photo, number: paint(photo, styles[number].rgb)
 
 
-def _prepared(subjects: dict[Combination, Subject], weights: Path, folder: Path) -> dict[str, str]:
-    """The files that peers are loaded from, by name."""
+def _prepared(subjects: dict[Combination, Subject], weights: Path, folder: Path) -> dict[Combination, str]:
+    """The files that peers are loaded from."""
     if not weights.is_dir():
         raise UserError(f"--peer-weights: {weights} is not a folder")
-    names = sorted({subject.name for subject in subjects.values() if subject.kind == "peer"} & set(PEERS))
-    if not names:
+    peers = [each for each in subjects if each.kind == "peer" and each.name in PEERS]
+    if not peers:
         return {}
-    extra = {"names": names, "weights": str(weights.absolute()), "folder": str(folder)}
-    return run_isolated(Job("prepare", (), (), (), 0, 1, None, extra), _SECONDS_TO_PREPARE)["prepared"]
+    asked = ({each.name for each in peers}, {each.engine for each in peers}, {each.precision for each in peers})
+    names, engines, precisions = (
+        sorted(found & set(known)) for found, known in zip(asked, (PEERS, ENGINES, PRECISIONS), strict=True)
+    )
+    job = prepare_them(names, weights.absolute(), folder, engines, precisions)
+    paths = run_isolated(job, _SECONDS_TO_PREPARE)["prepared"]
+    ready = {path: PreparedPeer.load(path) for path in paths}
+    return {Combination("peer", peer.name, peer.engine, peer.precision): path for path, peer in ready.items()}
 
 
 def _bundles(named: Sequence[str]) -> dict[str, Path]:
