@@ -34,6 +34,9 @@ def distill(
             "--slimmable", help="Train every narrower width with it, for `brushlet export RUN --width W` to cut out."
         ),
     ] = False,
+    grain: Annotated[
+        bool, typer.Option("--grain/--no-grain", help="Let the student add fine details of its own to the photo's.")
+    ] = True,
     content: Annotated[
         str | None,
         typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: sample photos."),
@@ -122,6 +125,7 @@ def distill(
         teacher=teacher,
         width=width,
         slimmable=slimmable,
+        grain=grain,
         content=content,
         style=style,
         preset=preset,

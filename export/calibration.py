@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,9 @@ TUNING_PAIRS, HELD_BACK_PAIRS, PAIR_SIDE = 16, 16, 256
 MARGIN = 16
 
 Feeds = dict[str, np.ndarray]
+#: Where pictures are: photos, a folder with ``content/`` and ``style/`` inside, or a place for either kind; None for
+#: what ships with brushlet.
+Places = str | Path | Mapping[str, Path | None] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class Calibration:
 
 
 def open_calibration(
-    folder: str | Path | None = None,
+    folder: Places = None,
     crops: int = CROPS,
     seed: int = 0,
     log: Callable[[str], None] = lambda line: None,
@@ -91,8 +94,8 @@ def open_calibration(
     """Read the calibration and held-back pictures.
 
     Args:
-        folder: photos, or a folder with ``content/`` and ``style/`` inside; what ships where it is None or holds
-            photos only. What a source holds back is judged on; sources too small for that are judged on what ships.
+        folder: paintings are those that ship where it holds photos only. What a source holds back is judged on; sources
+            too small for that are judged on what ships.
         crops: number of photo crops that ranges come from.
         log: is told of pictures that cannot be read.
         palette: the photos are label maps, drawn in it.
@@ -102,7 +105,7 @@ def open_calibration(
     """
     if crops < FEWEST_CROPS:
         raise UserError(f"--crops {crops} is too few to calibrate with: take {FEWEST_CROPS} or more (default {CROPS})")
-    sources = _sources(folder)
+    sources = find_places(folder)
     train, held = {}, {}
     for kind, source in sources.items():
         drawn_in = palette if kind == "content" else None
@@ -167,9 +170,10 @@ def _rows(module: Callable[[torch.Tensor], torch.Tensor], picture: np.ndarray) -
     return module(torch.from_numpy(picture))[0].numpy()
 
 
-def _sources(folder: str | Path | None) -> dict[str, Path | None]:
-    if folder is None:
-        return {"content": None, "style": None}
+def find_places(folder: Places) -> dict[str, Path | None]:
+    """Where photos and paintings are, by kind; ``UserError`` for a folder that has one of the two folders inside."""
+    if folder is None or isinstance(folder, Mapping):
+        return {"content": None, "style": None, **(folder or {})}
     inner = {kind: Path(folder) / kind for kind in ("content", "style")}
     if not any(path.is_dir() for path in inner.values()):
         return {"content": Path(folder), "style": None}

@@ -156,7 +156,7 @@ class _Export:
     ) -> None:
         self.origin, self.trained, self.name, self.directory = origin, trained, name, directory
         self.options, self.compact, self.force, self.log = options, compact, force, log
-        self.digest = origin.digest
+        self.digest, self.trained_on = origin.digest, _trained_on(origin, trained)
         self.student, self.rounding = _rounded(trained.student) if compact else (trained.student, ())
         self.manifest = self._new_manifest()
         self.kept: list[Target] = []
@@ -230,14 +230,25 @@ class _Export:
 
     def _request(self, target: Target, folder: Path) -> Request:
         return Request(
-            self.student, folder, target.precision, self.compact, self.options, self.log, self.trained.provenance
+            self.student,
+            folder,
+            target.precision,
+            self.compact,
+            self.options,
+            self.log,
+            self.trained.provenance,
+            self.trained_on,
         )
 
     def _key(self, target: Target) -> str:
         """Changes with everything that the target's files depend on."""
-        options = {} if target == BASE else self.options.to_json()
+        options = {} if target == BASE else {**self.options.to_json(), **self._own_pictures()}
         parts = [self.digest, self.compact, list(target), options, _versions(target)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _own_pictures(self) -> dict[str, dict[str, str]]:
+        places = self.trained_on or {}
+        return {"trained_on": {kind: str(place) for kind, place in places.items()}} if places else {}
 
     def _record(self, target: Target) -> dict[str, Any]:
         return _export_record(self.manifest)["targets"].get(str(target), {})
@@ -315,6 +326,15 @@ def find_source(source: str | Path) -> Source:
     sheet = run / "sheets" / "final.png" if run is not None else None
     name = _plain(run.name if run is not None else file.stem) or "student"
     return Source(file, sha256_of(file), name, sheet if sheet is not None and sheet.is_file() else None)
+
+
+def _trained_on(origin: Source, trained: Trained) -> dict[str, Path] | None:
+    """The folders that a run read its photos and paintings from, if it is a run and they are still there."""
+    kinds = ("content", "style") if trained.student.sites else ("content",)
+    places = {kind: trained.config.get(kind) for kind in kinds}
+    if origin.file.name != STUDENT_FILE or not all(isinstance(p, str) and Path(p).is_dir() for p in places.values()):
+        return None
+    return {kind: Path(place) for kind, place in places.items()}
 
 
 def _plain(name: str) -> str:

@@ -49,7 +49,7 @@ def write_coreml(request: Request) -> Written:
 
 
 def _pictures(request: Request) -> Pictures:
-    folder = request.options.calibration
+    folder = request.calibration
     judged = held_back_pairs(folder)
     if request.precision == "fp16":
         return Pictures(judged)

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from distill.data import PictureSet, open_pictures
-from export.calibration import Pair
+from export.calibration import Pair, Places, find_places
 from export.coreml.app_graphs import CONTENT_STATS, STRENGTH, STYLE_CODE, Inputs
 from export.coreml.image_sizes import STYLE_SIZES, Size
 from export.coreml.judge import Judge, open_judge
@@ -114,17 +114,17 @@ def measure_packages(
     return tuple(records)
 
 
-def held_back_pairs(folder: Path | None, count: int = PAIRS) -> tuple[Pair, ...]:
+def held_back_pairs(folder: Places, count: int = PAIRS) -> tuple[Pair, ...]:
     """Photos and paintings that training and calibration never see.
 
     Args:
-        folder: as for `export.calibration.open_calibration`: photos, or ``content/`` and ``style/``; what ships where
-            it is None or holds nothing back.
+        folder: as for `export.calibration.open_calibration`; what ships where it is None or holds nothing back.
 
     Raises:
         UserError: nothing can be read.
     """
-    content, style = (_held_back(folder, kind) for kind in ("content", "style"))
+    places = find_places(folder)
+    content, style = (_held_back(places[kind], kind) for kind in ("content", "style"))
     return tuple(
         Pair(content[i % len(content)], style[i * 5 % len(style)], STRENGTHS[i % len(STRENGTHS)]) for i in range(count)
     )
@@ -247,12 +247,7 @@ def _cropped(picture: np.ndarray, multiple: int) -> np.ndarray:
     return picture[:height, :width]
 
 
-def _held_back(folder: Path | None, kind: str) -> PictureSet:
-    source = folder
-    if folder is not None and (folder / kind).is_dir():
-        source = folder / kind
-    elif kind == "style":
-        source = None
+def _held_back(source: Path | None, kind: str) -> PictureSet:
     try:
         pictures = open_pictures(source, kind, _SHORT_SIDE, "held-back")
     except UserError:  # the few that it holds back cannot be read
