@@ -177,13 +177,13 @@ class Stylizer:
         Raises:
             UserError: see `__call__`.
         """
-        small = framing.thumbnail(as_picture(content).rgb, self.student.thumbnail, self.student.size_multiple)
-        resolved = self._resolved(style)
-        stats = None if resolved is None else self.measure(small)
+        rgb, resolved = as_picture(content).rgb, self._resolved(style)
+        stats = None if resolved is None else self.measure(rgb)
         look = make_look(resolved, stats, self.student.sites, size, controls)
         if controls.preserve_color == "luminance":
             return replace(look, colour=keep_luminance)
         if controls.preserve_color == "histogram":
+            small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
             proof = self._paint_look(small, make_look(resolved, stats, self.student.sites, small.shape[:2], controls))
             return replace(look, colour=match_colours(small, proof))
         return look
@@ -214,8 +214,8 @@ class Stylizer:
     def measure(self, content: PictureLike) -> np.ndarray:
         """The content's mean and deviation per modulated channel, float32 (2, M), from its thumbnail."""
         rgb = as_picture(content).rgb
-        small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
-        return self._run_for_rows("measure", {"thumbnail": framing.to_tensor(small)}, "stats")
+        thumbnail = framing.thumbnail_tensor(rgb, self.student.thumbnail, self.student.size_multiple)
+        return self._run_for_rows("measure", {"thumbnail": thumbnail}, "stats")
 
     def affine(self, content: PictureLike, code: StyleCode, strength: float = 1.0) -> list[Affine]:
         """Scale and shift per site, float32 (1, C, 1, 1) each, that paint this content in that style."""
@@ -309,7 +309,10 @@ class Stylizer:
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
         painted = self._engines.run("paint", feeds, "picture", planes.shape)
-        return framing.to_picture(painted[:, :, inside[0], inside[1]])
+        try:
+            return framing.to_picture(painted[:, :, inside[0], inside[1]])
+        except ValueError as error:
+            raise self._engines.not_finite("paint") from error
 
     @property
     def _whole_margin(self) -> int:
@@ -389,4 +392,7 @@ class Stylizer:
         return self._run_for_rows("style", {"style": framing.to_tensor(framing.style_crop(rgb))}, "code")
 
     def _run_for_rows(self, role: str, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
-        return self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]
+        rows = self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]
+        if not np.isfinite(rows).all():
+            raise self._engines.not_finite(role)
+        return rows
