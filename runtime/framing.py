@@ -83,7 +83,7 @@ def thumbnail_tensor(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarr
     for channel in range(3):
         sums = reduce(np.add, rows[..., channel].transpose(2, 0, 1))
         means = (sums + times * times // 2) >> (times * times).bit_length() - 1
-        np.multiply(means, np.float32(1 / 255), out=planes[0, channel])
+        np.multiply(means, np.float32(1 / 255), out=planes[0, channel], dtype=np.float32)
     return planes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from runtime.errors import UserError
 from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
 from runtime.label_maps import as_label_map
+from runtime.meanwhile import Meanwhile
 from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
 from runtime.regions import Regions
 from runtime.shipped import find_model
@@ -95,6 +96,7 @@ class Stylizer:
         self.palette = bundle.manifest.palette
         self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
         self._styles = StyleReader(bundle, self._encode, library)
+        self._meanwhile = Meanwhile(threads)
 
     @classmethod
     def load(
@@ -155,8 +157,8 @@ class Stylizer:
                 f"stroke {controls.stroke:g} paints {size[1]}x{size[0]} pixels: use a larger one, or --size"
             )
         scaled = framing.resize(picture.rgb, *size)
-        look = self.look(scaled, size, style, controls)
-        painted = self._paint_look(scaled, look, progress)
+        paint = self._begin(scaled)
+        painted = paint(self.look(scaled, size, style, controls), progress)
         if size != picture.rgb.shape[:2]:
             painted = with_detail(picture.rgb, scaled, painted)
         return Picture(painted, picture.alpha)
@@ -184,7 +186,7 @@ class Stylizer:
             return replace(look, colour=keep_luminance)
         if controls.preserve_color == "histogram":
             small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
-            proof = self._paint_look(small, make_look(resolved, stats, self.student.sites, small.shape[:2], controls))
+            proof = self._begin(small)(make_look(resolved, stats, self.student.sites, small.shape[:2], controls), None)
             return replace(look, colour=match_colours(small, proof))
         return look
 
@@ -231,7 +233,12 @@ class Stylizer:
         Raises:
             UserError: a graph that does not do what its manifest says.
         """
-        return self._paint_look(as_picture(content).rgb, Look(cut_maps(affine, self.student.sites, self._whole_margin)))
+        return self.begin(content)(affine)
+
+    def begin(self, content: PictureLike) -> Callable[[Sequence[Affine]], np.ndarray]:
+        """`paint` in two steps: what is returned paints the content, which is made ready while the affine is found."""
+        paint = self._begin(as_picture(content).rgb)
+        return lambda affine: paint(Look(cut_maps(affine, self.student.sites, self._whole_margin)), None)
 
     def frames(
         self,
@@ -282,18 +289,25 @@ class Stylizer:
             )
         return as_label_map(content, self.palette)
 
-    def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
+    def _begin(self, rgb: np.ndarray) -> Callable[[Look, Progress | None], np.ndarray]:
+        """Begin with what needs no look; what is returned paints the picture with one."""
         tiling = self._tiling(*rgb.shape[:2])
-        if tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # else the engine asks for a larger one
-            return self._paint_whole(rgb, look, progress)
+        if not tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # or the engine asks for a larger one
+            return lambda look, progress: self._paint_tiles(rgb, look, tiling, progress)
+        multiple, margin, mode = self.student.size_multiple, self._margin, self._margin_mode
+        framed = self._meanwhile.begin(lambda: framing.framed_tensor(rgb, multiple, margin, mode))
+        return lambda look, progress: self._paint_whole(rgb, *framed(), look, progress)
+
+    def _paint_tiles(self, rgb: np.ndarray, look: Look, tiling: Tiling, progress: Progress | None) -> np.ndarray:
         painted, row = np.empty_like(rgb), 0
         for strip in self._strips(HeldRows(rgb), look, tiling, progress):
             painted[row : row + len(strip)] = strip
             row += len(strip)
         return painted
 
-    def _paint_whole(self, rgb: np.ndarray, look: Look, progress: Progress | None) -> np.ndarray:
-        planes, inside = framing.framed_tensor(rgb, self.student.size_multiple, self._margin, self._margin_mode)
+    def _paint_whole(
+        self, rgb: np.ndarray, planes: np.ndarray, inside: Inside, look: Look, progress: Progress | None
+    ) -> np.ndarray:
         window = Window(-inside[0].start, -inside[1].start, *planes.shape[2:])
         painted = paint_tile(self._paint_piece, planes, rgb, window, inside, look, self.student.sites)
         if progress is not None:
@@ -367,6 +381,7 @@ class Stylizer:
 
     def close(self) -> None:
         """Free the engines."""
+        self._meanwhile.close()
         self._engines.close()
 
     def __enter__(self) -> Stylizer:

@@ -127,9 +127,12 @@ def test_a_thumbnails_tensor_is_that_of_its_picture(height: int, width: int, tim
 
 @pytest.mark.parametrize("level", [0, 1, 254, 255])
 @pytest.mark.parametrize("times", [1, 2, 4, 8, 16, 32])
-def test_sums_of_areas_do_not_overflow(times: int, level: int):
+def test_areas_of_every_size_are_averaged_as_in_the_picture(times: int, level: int):
     rgb = np.full((times * 8, times * 16, 3), level, np.uint8)
     assert (framing.thumbnail_tensor(rgb, 16, 4) == np.float32(level) * np.float32(1 / 255)).all()
+    rgb[::2, 1::3] = noise(times * 4, -(-(times * 16 - 1) // 3))
+    wanted = framing.to_tensor(framing.thumbnail(rgb, 16, 4))
+    assert np.array_equal(framing.thumbnail_tensor(rgb, 16, 4), wanted)
 
 
 def test_a_small_picture_is_its_own_thumbnail():
