@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 
 import numpy as np
 from PIL import Image
@@ -78,13 +78,12 @@ def thumbnail_tensor(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarr
     (height, width), times = _thumbnail_size(*rgb.shape[:2], long_side, multiple)
     if times not in (2, 4, 8, 16):  # in others Pillow rounds in its own way, and sums could outgrow 16 bits
         return to_tensor(thumbnail(rgb, long_side, multiple))
-    rows = rgb.reshape(height, times, -1).sum(axis=1, dtype=np.uint16).reshape(height, width, times, 3)
-    planes = np.empty((1, 3, height, width), np.float32)
-    for channel in range(3):
-        sums = reduce(np.add, rows[..., channel].transpose(2, 0, 1))
-        means = (sums + times * times // 2) >> (times * times).bit_length() - 1
-        np.multiply(means, np.float32(1 / 255), out=planes[0, channel], dtype=np.float32)
-    return planes
+    rows = rgb.reshape(height, times, -1).sum(axis=1, dtype=np.uint16)
+    columns = rows.reshape(height, width, times, 3).transpose(2, 3, 0, 1)
+    levels = reduce(partial(np.add, order="C"), columns)
+    levels += times * times // 2
+    levels >>= (times * times).bit_length() - 1
+    return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)[None]
 
 
 def _thumbnail_size(height: int, width: int, long_side: int, multiple: int) -> tuple[tuple[int, int], int | None]:
