@@ -295,7 +295,8 @@ class Stylizer:
         if not tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # or the engine asks for a larger one
             return lambda look, progress: self._paint_tiles(rgb, look, tiling, progress)
         multiple, margin, mode = self.student.size_multiple, self._margin, self._margin_mode
-        framed = self._meanwhile.begin(lambda: framing.framed_tensor(rgb, multiple, margin, mode))
+        frame = framing.pad if self._takes_bytes else framing.framed_tensor
+        framed = self._meanwhile.begin(lambda: frame(rgb, multiple, margin, mode))
         return lambda look, progress: self._paint_whole(rgb, *framed(), look, progress)
 
     def _paint_tiles(self, rgb: np.ndarray, look: Look, tiling: Tiling, progress: Progress | None) -> np.ndarray:
@@ -306,10 +307,10 @@ class Stylizer:
         return painted
 
     def _paint_whole(
-        self, rgb: np.ndarray, planes: np.ndarray, inside: Inside, look: Look, progress: Progress | None
+        self, rgb: np.ndarray, framed: np.ndarray, inside: Inside, look: Look, progress: Progress | None
     ) -> np.ndarray:
-        window = Window(-inside[0].start, -inside[1].start, *planes.shape[2:])
-        painted = paint_tile(self._paint_piece, planes, rgb, window, inside, look, self.student.sites)
+        window = Window(-inside[0].start, -inside[1].start, *self._framed_size(*rgb.shape[:2]))
+        painted = paint_tile(self._paint_piece, framed, rgb, window, inside, look, self.student.sites)
         if progress is not None:
             progress(1, 1)
         return painted
@@ -318,15 +319,23 @@ class Stylizer:
         margin, mode = self._whole_margin, self._margin_mode
         return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
 
-    def _paint_piece(self, planes: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
-        feeds = {"content": planes}
+    def _paint_piece(self, tile: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
+        if tile.dtype == np.uint8:
+            tile = tile[None] if self._takes_bytes else framing.to_tensor(tile)
+        feeds = {"content": tile}
         for index, (scale, shift) in enumerate(affine):
             feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        painted = self._engines.run("paint", feeds, "picture", planes.shape)
+        painted = self._engines.run("paint", feeds, "picture", tile.shape)
+        if self._takes_bytes:
+            return np.ascontiguousarray(painted[0][inside])
         try:
             return framing.to_picture(painted[:, :, inside[0], inside[1]])
         except ValueError as error:
             raise self._engines.not_finite("paint") from error
+
+    @property
+    def _takes_bytes(self) -> bool:
+        return getattr(self.engine("paint"), "takes_bytes", False)
 
     @property
     def _whole_margin(self) -> int:
