@@ -15,7 +15,7 @@ from runtime import framing
 from runtime.affine import Affine
 from runtime.bundle import Bundle, open_bundle
 from runtime.bundle_engines import BundleEngines
-from runtime.canvas import HeldRows, RowSource
+from runtime.canvas import RowSource
 from runtime.colour_transfer import keep_luminance, match_colours
 from runtime.controls import (
     Controls,
@@ -27,16 +27,14 @@ from runtime.controls import (
 )
 from runtime.engines import Engine
 from runtime.errors import UserError
-from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
 from runtime.label_maps import as_label_map
-from runtime.meanwhile import Meanwhile
-from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
+from runtime.painter import Look, Progress, cut_maps
+from runtime.picture_painter import PicturePainter
 from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
 from runtime.style_reader import StyleReader
-from runtime.tiles import Tiling, plan_tiles
 
 if TYPE_CHECKING:
     from runtime.styles.library import FoundStyle
@@ -94,9 +92,8 @@ class Stylizer:
         self.bundle = bundle
         self.student = bundle.manifest.student
         self.palette = bundle.manifest.palette
-        self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
+        self._painter = PicturePainter(self._engines, self.student, margin, margin_mode, tile, threads)
         self._styles = StyleReader(bundle, self._encode, library)
-        self._meanwhile = Meanwhile(threads)
 
     @classmethod
     def load(
@@ -157,7 +154,7 @@ class Stylizer:
                 f"stroke {controls.stroke:g} paints {size[1]}x{size[0]} pixels: use a larger one, or --size"
             )
         scaled = framing.resize(picture.rgb, *size)
-        paint = self._begin(scaled)
+        paint = self._painter.begin(scaled)
         painted = paint(self.look(scaled, size, style, controls), progress)
         if size != picture.rgb.shape[:2]:
             painted = with_detail(picture.rgb, scaled, painted)
@@ -186,13 +183,15 @@ class Stylizer:
             return replace(look, colour=keep_luminance)
         if controls.preserve_color == "histogram":
             small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
-            proof = self._begin(small)(make_look(resolved, stats, self.student.sites, small.shape[:2], controls), None)
+            proof = self._painter.begin(small)(
+                make_look(resolved, stats, self.student.sites, small.shape[:2], controls), None
+            )
             return replace(look, colour=match_colours(small, proof))
         return look
 
     def paint_strips(self, source: RowSource, look: Look, progress: Progress | None = None) -> Iterator[np.ndarray]:
         """Paint a picture that is read row by row: strips from top to bottom, uint8 (n, W, 3) each."""
-        return self._strips(source, look, self._tiling(source.height, source.width), progress)
+        return self._painter.strips(source, look, progress)
 
     def style(self, style: StyleCode | PictureLike) -> StyleCode:
         """The code of a picture (array, Pillow picture or path), of a saved code (.json), or of a style of the bundle.
@@ -237,8 +236,8 @@ class Stylizer:
 
     def begin(self, content: PictureLike) -> Callable[[Sequence[Affine]], np.ndarray]:
         """`paint` in two steps: what is returned paints the content, which is made ready while the affine is found."""
-        paint = self._begin(as_picture(content).rgb)
-        return lambda affine: paint(Look(cut_maps(affine, self.student.sites, self._whole_margin)), None)
+        paint = self._painter.begin(as_picture(content).rgb)
+        return lambda affine: paint(Look(cut_maps(affine, self.student.sites, self._painter.margin)), None)
 
     def frames(
         self,
@@ -289,69 +288,6 @@ class Stylizer:
             )
         return as_label_map(content, self.palette)
 
-    def _begin(self, rgb: np.ndarray) -> Callable[[Look, Progress | None], np.ndarray]:
-        """Begin with what needs no look; what is returned paints the picture with one."""
-        tiling = self._tiling(*rgb.shape[:2])
-        if not tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # or the engine asks for a larger one
-            return lambda look, progress: self._paint_tiles(rgb, look, tiling, progress)
-        multiple, margin, mode = self.student.size_multiple, self._margin, self._margin_mode
-        frame = framing.pad if self._takes_bytes else framing.framed_tensor
-        framed = self._meanwhile.begin(lambda: frame(rgb, multiple, margin, mode))
-        return lambda look, progress: self._paint_whole(rgb, *framed(), look, progress)
-
-    def _paint_tiles(self, rgb: np.ndarray, look: Look, tiling: Tiling, progress: Progress | None) -> np.ndarray:
-        painted, row = np.empty_like(rgb), 0
-        for strip in self._strips(HeldRows(rgb), look, tiling, progress):
-            painted[row : row + len(strip)] = strip
-            row += len(strip)
-        return painted
-
-    def _paint_whole(
-        self, rgb: np.ndarray, framed: np.ndarray, inside: Inside, look: Look, progress: Progress | None
-    ) -> np.ndarray:
-        window = Window(-inside[0].start, -inside[1].start, *self._framed_size(*rgb.shape[:2]))
-        painted = paint_tile(self._paint_piece, framed, rgb, window, inside, look, self.student.sites)
-        if progress is not None:
-            progress(1, 1)
-        return painted
-
-    def _strips(self, source: RowSource, look: Look, tiling: Tiling, progress: Progress | None) -> Iterator[np.ndarray]:
-        margin, mode = self._whole_margin, self._margin_mode
-        return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
-
-    def _paint_piece(self, tile: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
-        if tile.dtype == np.uint8:
-            tile = tile[None] if self._takes_bytes else framing.to_tensor(tile)
-        feeds = {"content": tile}
-        for index, (scale, shift) in enumerate(affine):
-            feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        painted = self._engines.run("paint", feeds, "picture", tile.shape)
-        if self._takes_bytes:
-            return np.ascontiguousarray(painted[0][inside])
-        try:
-            return framing.to_picture(painted[:, :, inside[0], inside[1]])
-        except ValueError as error:
-            raise self._engines.not_finite("paint") from error
-
-    @property
-    def _takes_bytes(self) -> bool:
-        return getattr(self.engine("paint"), "takes_bytes", False)
-
-    @property
-    def _whole_margin(self) -> int:
-        """The margin in whole multiples, so that the pixel grid keeps its phase under the strides."""
-        multiple = self.student.size_multiple
-        return -(-self._margin // multiple) * multiple
-
-    def _framed_size(self, height: int, width: int) -> tuple[int, int]:
-        multiple, around = self.student.size_multiple, 2 * self._whole_margin
-        return -(-(height + around) // multiple) * multiple, -(-(width + around) // multiple) * multiple
-
-    def _tiling(self, height: int, width: int) -> Tiling:
-        around = 2 * self._whole_margin
-        sizes = getattr(self.engine("paint"), "content_sizes", ())
-        return plan_tiles(height + around, width + around, self.student, free_bytes(), sizes, self._tile)
-
     def require_fitting(self, style: StyleLike | None, strength: float) -> None:
         """Pass if a style is given where the student takes one, and none where its style is fixed.
 
@@ -390,7 +326,7 @@ class Stylizer:
 
     def close(self) -> None:
         """Free the engines."""
-        self._meanwhile.close()
+        self._painter.close()
         self._engines.close()
 
     def __enter__(self) -> Stylizer:
