@@ -56,7 +56,7 @@ class Stylizer:
     Args:
         bundle: what `open_bundle` gave.
         engine: name of the engine, see `runtime.engines`.
-        threads: worker threads of the engine; None leaves it to the engine.
+        threads: worker threads of the engine; None leaves it to the engine. With 1, a picture stays in the caller's.
         precision: of the graphs to run, such as "int8"; style and measure graphs that the bundle lacks in that
             precision or for that engine run as fp32 in ONNX Runtime.
         target: which of several engines that were built for different machines, such as "sm89".

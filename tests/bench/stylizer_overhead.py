@@ -2,20 +2,22 @@
 
 Bare calls are those of the measure and the paint graph on inputs that are ready; the stylizer goes from a picture in
 memory to a picture in memory. Both take turns in one process, so that a drift of the machine meets them alike. Below
-the ratio stands what each step between picture and engine takes by itself. Within a call it takes about half as long
-again, because the engine has emptied the caches, of the picture and of Python's own code.
+the ratio stands what each step between picture and engine takes by itself. Within a call it takes longer, because the
+engine has emptied the caches, of the picture and of Python's own code.
 
 With more than one thread the frame is made while the statistics are measured. All else stays in one thread: numpy takes
 Python's lock between any two of its steps, and those of a picture of this size are so short that two threads which
 shared the way back took as long as one.
 
 In ONNX Runtime the bare calls are also measured with IO binding, inputs and outputs in memory that is kept. It saves
-next to nothing, for ``run`` copies no pictures either. OpenVINO's does, so its engine shares memory with it.
+next to nothing, for ``run`` copies no pictures either.
 
-What is left moves bytes side by side to floats in planes and back, a few passes over 3 MB each way. A graph that takes
-and gives bytes would not do better: as ONNX nodes (Transpose, Cast, Mul; Mul, Add, Clip, Cast, Transpose) the same took
-ONNX Runtime longer than numpy, and no less with two threads than with one. So the share grows as the engine gets
-faster, with threads or int8, and the promise of 3 % is not kept.
+What is left moves bytes side by side to floats in planes and back, a few passes over 3 MB each way. In OpenVINO the
+graph itself does that, with all threads and hardly longer than without (``--engine openvino``, whose bare calls are
+still those on planes). In ONNX Runtime nodes that compute the same (Transpose, Cast, Mul; Mul, Add, Clip, Cast,
+Transpose) took longer than numpy; DequantizeLinear and QuantizeLinear are faster, but round halves otherwise, and every
+bundle would need them. So the promise of 3 % is not kept, and the share grows as the engine gets faster, with threads
+or int8.
 """
 
 from __future__ import annotations
@@ -125,11 +127,17 @@ def _steps(
     student = stylizer.student
     stats = stylizer.engine("measure").run(feeds["measure"])["stats"][0]
     painted = stylizer.engine("paint").run(feeds["paint"])["picture"]
-    _, inside = framing.framed_tensor(content, student.size_multiple, MARGIN, "reflect")
-    return {
+    around = student.size_multiple, MARGIN, "reflect"
+    framed, inside = framing.pad(content, *around)
+    before_painting = {
         "thumbnail": lambda: framing.thumbnail_tensor(content, student.thumbnail, student.size_multiple),
         "scale and shift": lambda: split_sites(*affine_of(code, stats), [site.channels for site in student.sites]),
-        "picture to planes": lambda: framing.framed_tensor(content, student.size_multiple, MARGIN, "reflect"),
+    }
+    if getattr(stylizer.engine("paint"), "takes_bytes", False):
+        frame = {"frame": lambda: framing.pad(content, *around), "cut out": lambda: framed[inside].copy()}
+        return before_painting | frame
+    return before_painting | {
+        "picture to planes": lambda: framing.framed_tensor(content, *around),
         "planes to picture": lambda: framing.to_picture(painted[:, :, inside[0], inside[1]]),
     }
 
