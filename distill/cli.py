@@ -78,6 +78,9 @@ def distill(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak step of Muon, instead of the preset's; Adam's follows in proportion.")
     ] = None,
+    vgg_share: Annotated[
+        float | None, typer.Option(help="Share of the steps, the last ones, whose losses VGG-19 itself measures.")
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,6 +138,7 @@ def distill(
         pairs=pairs,
         weights=weights,
         muon_lr=learning_rate,
+        vgg_share=vgg_share,
         warm_start=warm_start,
         seed=seed,
     )

@@ -44,9 +44,10 @@ def test_identity_rows_are_painted_at_strength_0(student):
     batch = make_batch()
     painted = paint(objective(student), batch)
     neutral = [(torch.ones(1, s.channels, 1, 1), torch.zeros(1, s.channels, 1, 1)) for s in student.sites]
-    assert torch.allclose(painted[:1], paint_framed(student, batch.content[:1], neutral, frame_of(student, batch)), atol=1e-5)
+    frame = frame_of(student, batch)
+    assert torch.allclose(painted[:1], paint_framed(student, batch.content[:1], neutral, frame), atol=1e-5)
     affine = student.affine(student.style(batch.style), student.measure(batch.thumbnail()))
-    stylised = paint_framed(student, batch.content, affine, frame_of(student, batch))
+    stylised = paint_framed(student, batch.content, affine, frame)
     assert torch.allclose(painted[1:], stylised[1:], atol=1e-5)
     assert (painted[0] - stylised[0]).abs().max() > 0.01
 
