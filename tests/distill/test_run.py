@@ -178,5 +178,5 @@ def test_artefacts_have_a_table_of_their_own(capsys):
 
 
 def test_vgg19_measures_as_many_of_the_last_steps_as_asked():
-    assert settings_of(Request(), vgg_share=0.3).vgg_share == 0.3
-    assert settings_of(Request()).vgg_share == Settings().vgg_share
+    assert settings_of(Request(), preset="standard", vgg_share=0.3).vgg_share == 0.3
+    assert settings_of(Request(), preset="standard").vgg_share == Settings().vgg_share
