@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import nn
 
 from export.options import ExportOptions
@@ -28,6 +29,7 @@ class Request:
         log: tells the user one line.
         provenance: where the student comes from, as in the manifest.
         trained_on: its own photos and paintings, where they are still to be found.
+        codes: of paintings, by name, (2, M) each, where the student has a style library that ships.
     """
 
     student: nn.Module
@@ -38,6 +40,7 @@ class Request:
     log: Callable[[str], None] = lambda line: None
     provenance: dict[str, Any] = field(default_factory=dict)
     trained_on: Mapping[str, Path] | None = None
+    codes: Mapping[str, np.ndarray] | None = None
 
     @property
     def calibration(self) -> Path | Mapping[str, Path] | None:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from distill.checkpoint import STUDENT_FILE, Trained, load_student, student_path
+from distill.pretrained import FOLDER as SHIPPED_STUDENTS
 from distill.run import width_name
 from distill.slimmable import cut_digest, cut_trained, on_grid
 from export.bundle_folder import CARD_NAME, PICTURE_NAME, new_bundle_folder, require_replaceable
@@ -29,6 +30,8 @@ from runtime.bundle import Bundle, BundleError, Manifest, StyleFile, open_bundle
 from runtime.errors import UserError
 from runtime.image_files import list_pictures
 from runtime.label_maps import palette_of
+from runtime.styles.library import SHIPPED as SHIPPED_LIBRARIES
+from runtime.styles.library import StyleLibrary
 from runtime.stylizer import Stylizer
 
 __all__ = ["FORMATS", "Exported", "Source", "export_bundle", "find_source"]
@@ -157,6 +160,7 @@ class _Export:
         self.origin, self.trained, self.name, self.directory = origin, trained, name, directory
         self.options, self.compact, self.force, self.log = options, compact, force, log
         self.digest, self.trained_on = origin.digest, _trained_on(origin, trained)
+        self.library = _library_of(origin)
         self.student, self.rounding = _rounded(trained.student) if compact else (trained.student, ())
         self.manifest = self._new_manifest()
         self.kept: list[Target] = []
@@ -238,6 +242,7 @@ class _Export:
             self.log,
             self.trained.provenance,
             self.trained_on,
+            {entry.name: entry.code.values for entry in self.library.entries} if self.library else None,
         )
 
     def _key(self, target: Target) -> str:
@@ -246,9 +251,10 @@ class _Export:
         parts = [self.digest, self.compact, list(target), options, _versions(target)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    def _own_pictures(self) -> dict[str, dict[str, str]]:
-        places = self.trained_on or {}
-        return {"trained_on": {kind: str(place) for kind, place in places.items()}} if places else {}
+    def _own_pictures(self) -> dict[str, Any]:
+        places = {"trained_on": {kind: str(place) for kind, place in (self.trained_on or {}).items()}}
+        library = {"library": self.library.encoder if self.library else None}
+        return {key: value for key, value in {**places, **library}.items() if value}
 
     def _record(self, target: Target) -> dict[str, Any]:
         return _export_record(self.manifest)["targets"].get(str(target), {})
@@ -335,6 +341,13 @@ def _trained_on(origin: Source, trained: Trained) -> dict[str, Path] | None:
     if origin.file.name != STUDENT_FILE or not all(isinstance(p, str) and Path(p).is_dir() for p in places.values()):
         return None
     return {kind: Path(place) for kind, place in places.items()}
+
+
+def _library_of(origin: Source) -> StyleLibrary | None:
+    """The style library of a student that ships; what was made of one has other codes."""
+    path = SHIPPED_LIBRARIES / f"{origin.name}.json"
+    own = origin.file.parent == SHIPPED_STUDENTS and origin.digest == sha256_of(origin.file)
+    return StyleLibrary.load(path) if own and path.is_file() else None
 
 
 def _plain(name: str) -> str:
