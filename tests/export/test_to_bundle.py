@@ -297,6 +297,24 @@ def test_a_run_is_calibrated_with_its_own_pictures_while_they_are_there(student,
     assert asked[3:] == [None]
 
 
+def test_a_student_that_ships_is_calibrated_in_the_styles_of_its_library(tmp_path, text_format, monkeypatch):
+    asked = []
+
+    def write(request: Request) -> Written:
+        asked.append(request.codes)
+        return write_text_graph(request)
+
+    monkeypatch.setattr(Format, "load", lambda self: write if self.extra == "coreml" else write_onnx)
+    export_bundle("adain-w0125", tmp_path / "bundle", targets=[INT8])
+    file = find_source("adain-w0125").file
+    export_bundle(shutil.copy(file, tmp_path / "mine.safetensors"), tmp_path / "mine", targets=[INT8])
+    assert asked[1] is None  # whose style encoder may be another
+    with Stylizer.load("adain-w0125", threads=1) as stylizer:
+        named = stylizer.style("sunflowers")
+    assert len(asked[0]) > 80
+    assert np.allclose(asked[0]["sunflowers"], named.values, atol=1e-3, rtol=1e-3)
+
+
 def test_a_target_that_fails_leaves_the_others(exported, run, tmp_path, text_format):
     directory = shutil.copytree(exported.directory, tmp_path / "bundle")
     export_bundle(run, directory, targets=[INT8])

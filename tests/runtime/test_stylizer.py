@@ -408,7 +408,7 @@ def test_the_shipped_student_paints_borders_like_the_inside():
         apart[8:-8, 8:-8] = 0
         errors[margin] = apart.sum() / (192**2 - 176**2) / 3
     assert errors[16] < 0.35 * errors[0]
-    assert errors[16] < 4  # levels of 255
+    assert errors[16] < 6  # levels of 255
 
 
 def fixed_style_bundle(directory: Path) -> Path:
