@@ -80,7 +80,7 @@ def _open_bundle(
 
 
 def _paint_feeds(stylizer: Stylizer, content: np.ndarray, code: StyleCode | None) -> dict[str, np.ndarray]:
-    """The inputs of the paint graph, as `Stylizer.paint` makes them."""
+    """The inputs of the paint graph for the picture as it is: without the margin that `Stylizer.paint` adds."""
     padded, _ = pad(content, stylizer.student.size_multiple, 0, "edge")
     feeds = {"content": to_tensor(padded)}
     for index, (scale, shift) in enumerate([] if code is None else stylizer.affine(content, code)):

@@ -34,6 +34,9 @@ def distill(
             "--slimmable", help="Train every narrower width with it, for `brushlet export RUN --width W` to cut out."
         ),
     ] = False,
+    grain: Annotated[
+        bool, typer.Option("--grain/--no-grain", help="Let the student add fine details of its own to the photo's.")
+    ] = True,
     content: Annotated[
         str | None,
         typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: sample photos."),
@@ -74,6 +77,9 @@ def distill(
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak step of Muon, instead of the preset's; Adam's follows in proportion.")
+    ] = None,
+    vgg_share: Annotated[
+        float | None, typer.Option(help="Share of the steps, the last ones, whose losses VGG-19 itself measures.")
     ] = None,
     loss: Annotated[
         list[str] | None,
@@ -122,6 +128,7 @@ def distill(
         teacher=teacher,
         width=width,
         slimmable=slimmable,
+        grain=grain,
         content=content,
         style=style,
         preset=preset,
@@ -131,6 +138,7 @@ def distill(
         pairs=pairs,
         weights=weights,
         muon_lr=learning_rate,
+        vgg_share=vgg_share,
         warm_start=warm_start,
         seed=seed,
     )

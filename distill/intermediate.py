@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from distill.teachers import Teacher
 from runtime.errors import UserError
-from runtime.framing import MARGIN
 
-#: The student's trunk works at a quarter of the resolution, inside the frame it is painted in.
-FRAME = MARGIN // 4
+#: Side of the picture that tells a teacher's channels.
 PROBE = 32
 #: What the maps give is multiplied by this, and so are Adam's steps, which are sized for a student that nearly paints.
 GAIN = 10.0
@@ -57,10 +55,16 @@ class Intermediate(nn.Module):
             wanted = evenly(self.trunk(content), len(self.maps))
         errors = []
         for to_teacher, mine, theirs in zip(self.maps, activations, wanted, strict=True):
-            inside = mine[..., FRAME:-FRAME, FRAME:-FRAME]
+            inside = without_frame(mine, theirs.shape[-1])
             mapped = GAIN * F.conv2d(inside, to_teacher.weight[..., None, None], to_teacher.bias)
             errors.append(F.mse_loss(mapped.float(), theirs.float()) / theirs.float().var().clamp_min(1e-6))
         return torch.stack(errors).mean()
+
+
+def without_frame(states: Tensor, side: int) -> Tensor:
+    """The inner (N, C, side, side) of square states that a frame surrounds."""
+    frame = (states.shape[-1] - side) // 2
+    return states[..., frame : frame + side, frame : frame + side]
 
 
 def evenly(states: Sequence[Tensor], count: int) -> list[Tensor]:

@@ -93,12 +93,18 @@ def paint_batch(student: nn.Module, batch: Batch, statistics: Tensor | None) -> 
 
     Identity rows are painted at strength 0, where every affine is 1 and 0.
     """
+    frame = frame_of(student, batch)
     if statistics is None:
-        return paint_framed(student, batch.content, ())
+        return paint_framed(student, batch.content, (), frame)
     affine = student.affine(student.style.code_of(statistics), student.measure(batch.thumbnail()))
     off = batch.identity[:, None, None, None]
     affine = [(torch.where(off, torch.ones_like(a), a), torch.where(off, torch.zeros_like(b), b)) for a, b in affine]
-    return paint_framed(student, batch.content, affine)
+    return paint_framed(student, batch.content, affine, frame)
+
+
+def frame_of(student: nn.Module, batch: Batch) -> int:
+    """Width of the frame that the batch is painted in: as far as the student reaches, or as a small crop allows."""
+    return min(student.halo, min(batch.content.shape[2:]) - student.size_multiple)
 
 
 def mean_over(batch: int, errors: Tensor) -> Tensor:

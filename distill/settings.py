@@ -61,8 +61,10 @@ class Settings:
             raise UserError(f"--size must be a multiple of 16 between 64 and 1024, got {self.size}")
         if not (min(self.teacher_share, self.identity_share) >= 0 and self.teacher_share + self.identity_share <= 1):
             raise UserError("the shares of samples must be at least 0 and add up to at most 1")
-        if not 0 <= self.vgg_share <= 1 or not 0 <= self.ema < 1:
-            raise UserError("vgg_share must lie between 0 and 1, ema between 0 and below 1")
+        if not 0 <= self.vgg_share <= 1:
+            raise UserError(f"--vgg-share must lie between 0 and 1, got {self.vgg_share:g}")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema must lie between 0 and below 1, got {self.ema:g}")
         if not (0 < self.muon_lr < inf and 0 < self.adam_lr < inf and 0 < self.clip < inf):
             raise UserError(f"--learning-rate must be a number above 0, got {self.muon_lr:g} (and so must the others)")
         if self.checkpoint_every < 1 or self.sheet_every < 1:

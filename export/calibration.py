@@ -11,16 +11,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from distill.data import PictureSet, open_pictures, random_crop
+from distill.data import PictureSet, is_held_back, open_pictures, random_crop
 from distill.evaluate import centre_square
 from distill.run_pictures import open_held_back
 from export.graphs import THUMBNAIL, student_graphs
@@ -43,15 +43,22 @@ TUNING_PAIRS, HELD_BACK_PAIRS, PAIR_SIDE = 16, 16, 256
 MARGIN = 16
 
 Feeds = dict[str, np.ndarray]
+#: Where pictures are: photos, a folder with ``content/`` and ``style/`` inside, or a place for either kind; None for
+#: what ships with brushlet.
+Places = str | Path | Mapping[str, Path | None] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A photo and a painting, uint8 (H, W, 3) each, and the strength to paint at, 0..1."""
+    """A photo and a painting, uint8 (H, W, 3) each, and the strength to paint at, 0..1.
+
+    ``code``, float32 (2, M): the style to paint in where that is not the painting's.
+    """
 
     content: np.ndarray
     style: np.ndarray
     strength: float
+    code: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,31 +85,35 @@ class Calibration:
             digest.update(f"{pair.content.shape} {pair.style.shape} {pair.strength}\n".encode())
             digest.update(np.ascontiguousarray(pair.content))
             digest.update(np.ascontiguousarray(pair.style))
+            digest.update(b"" if pair.code is None else np.ascontiguousarray(pair.code))
         return digest.hexdigest()
 
 
 def open_calibration(
-    folder: str | Path | None = None,
+    folder: Places = None,
     crops: int = CROPS,
     seed: int = 0,
     log: Callable[[str], None] = lambda line: None,
     palette: Palette | None = None,
+    codes: Mapping[str, np.ndarray] | None = None,
 ) -> Calibration:
     """Read the calibration and held-back pictures.
 
     Args:
-        folder: photos, or a folder with ``content/`` and ``style/`` inside; what ships where it is None or holds
-            photos only. What a source holds back is judged on; sources too small for that are judged on what ships.
+        folder: paintings are those that ship where it holds photos only. What a source holds back is judged on; sources
+            too small for that are judged on what ships.
         crops: number of photo crops that ranges come from.
         log: is told of pictures that cannot be read.
         palette: the photos are label maps, drawn in it.
+        codes: of paintings, by name, as the student's own style encoder gives them: (2, M) each. Where ``folder`` holds
+            no paintings, pairs are painted in these instead of the drawn swatches.
 
     Raises:
         UserError: too few crops, or no picture can be read.
     """
     if crops < FEWEST_CROPS:
         raise UserError(f"--crops {crops} is too few to calibrate with: take {FEWEST_CROPS} or more (default {CROPS})")
-    sources = _sources(folder)
+    sources = find_places(folder)
     train, held = {}, {}
     for kind, source in sources.items():
         drawn_in = palette if kind == "content" else None
@@ -111,12 +122,21 @@ def open_calibration(
         for path, reason in dict.fromkeys([*train[kind].skipped, *skipped]):
             log(f"skipped {path}: {reason}")
     rng = np.random.default_rng(seed)
-    return Calibration(
-        pairs=_crop_pairs(train["content"], train["style"], crops, rng),
-        tuning=_square_pairs(train["content"], train["style"], TUNING_PAIRS),
-        held_back=_square_pairs(held["content"], held["style"], HELD_BACK_PAIRS),
-        source=f"{train['content'].name}; {train['style'].name}",
-    )
+    pairs = _crop_pairs(train["content"], train["style"], crops, rng)
+    tuning = _square_pairs(train["content"], train["style"], TUNING_PAIRS)
+    held_back = _square_pairs(held["content"], held["style"], HELD_BACK_PAIRS)
+    styles = train["style"].name
+    if sources["style"] is None and codes:
+        pairs, tuning = (painted_in(codes, False, some) for some in (pairs, tuning))
+        held_back, styles = painted_in(codes, True, held_back), f"style codes of {len(codes)} paintings"
+    return Calibration(pairs, tuning, held_back, f"{train['content'].name}; {styles}")
+
+
+def painted_in(codes: Mapping[str, np.ndarray], held_back: bool, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs, painted in codes of paintings that are held back, or that are not, instead of in their own."""
+    chosen = [code for name, code in codes.items() if is_held_back(name) == held_back]
+    stride = _coprime(len(chosen))
+    return tuple(replace(pair, code=chosen[i * stride % len(chosen)]) for i, pair in enumerate(pairs))
 
 
 def student_feeds(student: nn.Module, pairs: Sequence[Pair]) -> dict[str, list[Feeds]]:
@@ -128,19 +148,30 @@ def student_feeds(student: nn.Module, pairs: Sequence[Pair]) -> dict[str, list[F
     roles = [graph.role for graph in student_graphs(student)]
     if roles == ["paint"]:  # one style is folded into the weights
         return {"paint": [{"content": content_tensor(pair.content, student.size_multiple)[0]} for pair in pairs]}
-    styles = {id(pair.style): {"style": framing.to_tensor(framing.style_crop(pair.style))} for pair in pairs}
-    codes = {key: _rows(student.style, feeds["style"]) for key, feeds in styles.items()}
+    styles = {id(pair.style): {"style": style_tensor(pair.style)} for pair in pairs}
     feeds: dict[str, list[Feeds]] = {"style": list(styles.values()), "measure": [], "paint": []}
-    for pair in pairs:
+    for pair, code in zip(pairs, codes_of(pairs, partial(_rows, student.style)), strict=True):
         thumbnail = thumbnail_tensor(pair.content, student.size_multiple)
         stats = _rows(student.measure, thumbnail)
         feeds["measure"].append({"thumbnail": thumbnail})
         content = content_tensor(pair.content, student.size_multiple)[0]
         channels = [site.channels for site in student.sites]
-        feeds["paint"].append(
-            {"content": content, **affine_feeds(codes[id(pair.style)], stats, pair.strength, channels)}
-        )
+        feeds["paint"].append({"content": content, **affine_feeds(code, stats, pair.strength, channels)})
     return feeds
+
+
+def codes_of(pairs: Sequence[Pair], encode: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+    """What each pair is painted in, (2, M) each; ``encode`` makes a code of a `style_tensor`, once per painting."""
+    codes: dict[int, np.ndarray] = {}
+    for pair in pairs:
+        if pair.code is None and id(pair.style) not in codes:
+            codes[id(pair.style)] = encode(style_tensor(pair.style))
+    return [codes[id(pair.style)] if pair.code is None else pair.code for pair in pairs]
+
+
+def style_tensor(style: np.ndarray) -> np.ndarray:
+    """A painting as the runtime feeds it, float32 (1, 3, h, w)."""
+    return framing.to_tensor(framing.style_crop(style))
 
 
 def content_tensor(content: np.ndarray, multiple: int) -> tuple[np.ndarray, tuple[slice, slice]]:
@@ -167,9 +198,10 @@ def _rows(module: Callable[[torch.Tensor], torch.Tensor], picture: np.ndarray) -
     return module(torch.from_numpy(picture))[0].numpy()
 
 
-def _sources(folder: str | Path | None) -> dict[str, Path | None]:
-    if folder is None:
-        return {"content": None, "style": None}
+def find_places(folder: Places) -> dict[str, Path | None]:
+    """Where photos and paintings are, by kind; ``UserError`` for a folder that has one of the two folders inside."""
+    if folder is None or isinstance(folder, Mapping):
+        return {"content": None, "style": None, **(folder or {})}
     inner = {kind: Path(folder) / kind for kind in ("content", "style")}
     if not any(path.is_dir() for path in inner.values()):
         return {"content": Path(folder), "style": None}

@@ -10,8 +10,8 @@ from runtime.atomic_write import write_atomically
 from runtime.bundle import Manifest
 from runtime.image_files import read_picture, write_picture
 
-#: The card's picture is made small enough for this, in bytes: a bundle goes to devices.
-MAX_PICTURE_BYTES = 30_000
+#: The card's picture is made small enough for this, in bytes: a bundle goes to devices, and a card to people.
+MAX_PICTURE_BYTES = 150_000
 _SIDES = (1024, 896, 768, 640, 512, 384, 256)
 _QUALITY = 80
 NOT_RECORDED = "not recorded"

@@ -58,7 +58,11 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON record instead of text.")] = False,
     calibration: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Pictures to calibrate with; samples by default.", rich_help_panel=_INT8),
+        typer.Option(
+            metavar="DIR",
+            help="Pictures to calibrate with; a run's own by default, else samples.",
+            rich_help_panel=_INT8,
+        ),
     ] = None,
     min_psnr: Annotated[
         float, typer.Option(help="How near int8 pictures must be to fp32's, in dB.", rich_help_panel=_INT8)

@@ -17,10 +17,9 @@ import onnx
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from export.calibration import Feeds, Pair, affine_feeds, content_tensor, thumbnail_tensor
+from export.calibration import Feeds, Pair, affine_feeds, codes_of, content_tensor, thumbnail_tensor
 from export.onnx_session import open_session
 from export.parity import PSNR_OF_EQUALS
-from runtime import framing
 from runtime.bundle import StudentInfo
 
 #: Graphs by role: "paint", and "style" and "measure" unless one style is folded in.
@@ -141,12 +140,10 @@ class Judge:
     def _measured(self, models: Models) -> list[Feeds]:
         encode, measure = (_rows(models[role], self._threads) for role in ("style", "measure"))
         channels = [site.channels for site in self._student.sites]
-        feeds, codes = [], {}
-        for pair in self._pairs:
-            if id(pair.style) not in codes:
-                codes[id(pair.style)] = encode(framing.to_tensor(framing.style_crop(pair.style)))
+        feeds = []
+        for pair, code in zip(self._pairs, codes_of(self._pairs, encode), strict=True):
             stats = measure(thumbnail_tensor(pair.content, self._student.size_multiple))
-            feeds.append(affine_feeds(codes[id(pair.style)], stats, pair.strength, channels))
+            feeds.append(affine_feeds(code, stats, pair.strength, channels))
         return feeds
 
 

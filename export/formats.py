@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import nn
 
 from export.options import ExportOptions
@@ -27,6 +28,8 @@ class Request:
         compact: weights are to be stored in two bytes where that is exact.
         log: tells the user one line.
         provenance: where the student comes from, as in the manifest.
+        trained_on: its own photos and paintings, where they are still to be found.
+        codes: of paintings, by name, (2, M) each, where the student has a style library that ships.
     """
 
     student: nn.Module
@@ -36,6 +39,13 @@ class Request:
     options: ExportOptions = field(default_factory=ExportOptions)
     log: Callable[[str], None] = lambda line: None
     provenance: dict[str, Any] = field(default_factory=dict)
+    trained_on: Mapping[str, Path] | None = None
+    codes: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def calibration(self) -> Path | Mapping[str, Path] | None:
+        """Where the pictures to calibrate with are, as `export.calibration` takes it."""
+        return self.options.calibration or self.trained_on
 
 
 class Evidence(Protocol):

@@ -17,7 +17,8 @@ class ExportOptions:
     """Options of all formats; each format reads those that concern it.
 
     Attributes:
-        calibration: a folder of pictures to calibrate with; None for the samples that come with brushlet.
+        calibration: a folder of pictures to calibrate with; None for those that the run was trained on, while they are
+            still there, else for the samples that come with brushlet.
         min_psnr: int8 pictures on held-back pairs must be this near to fp32's, in dB.
         max_shift: and the mean of a colour channel may move by at most this (a picture's range is 1).
         qat_steps: steps of quantisation-aware fine-tuning, if the gate is missed without; 0 for none.

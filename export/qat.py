@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from distill.students.layers import UpsampleConv
 from export.activation_ranges import Range
-from export.calibration import Pair, content_tensor, thumbnail_tensor
+from export.calibration import Pair, codes_of, content_tensor, thumbnail_tensor
 from export.quantize import RECIPES, Recipe, quantizable
-from runtime import framing
 
 #: Pictures per step, and the peak step of Adam: small, for weights that are nearly right.
 BATCH, LEARNING_RATE = 4, 1e-5
@@ -100,10 +99,10 @@ def _affine(student: nn.Module, pair: Pair) -> list[tuple[Tensor, Tensor]]:
     """Scale and shift per site, blended as the runtime blends them."""
     if not student.sites:
         return []
-    code = student.style(torch.from_numpy(framing.to_tensor(framing.style_crop(pair.style))))
+    (code,) = codes_of([pair], lambda picture: student.style(torch.from_numpy(picture))[0].numpy())
     stats = student.measure(torch.from_numpy(thumbnail_tensor(pair.content, student.size_multiple)))
     s = pair.strength
-    return [(s * a + (1 - s), s * b) for a, b in student.affine(code, stats)]
+    return [(s * a + (1 - s), s * b) for a, b in student.affine(torch.from_numpy(code)[None], stats)]
 
 
 def _joined(affines: Sequence[list[tuple[Tensor, Tensor]]]) -> list[tuple[Tensor, Tensor]]:

@@ -102,4 +102,4 @@ def half_graphs(request: Request, format: str) -> Reduced:
 
 def _calibration(request: Request, crops: int = CROPS) -> Calibration:
     options, palette = request.options, palette_of(request.provenance)
-    return open_calibration(options.calibration, crops, options.seed, request.log, palette)
+    return open_calibration(request.calibration, crops, options.seed, request.log, palette, request.codes)

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from distill.checkpoint import STUDENT_FILE, Trained, load_student, student_path
+from distill.pretrained import FOLDER as SHIPPED_STUDENTS
 from distill.run import width_name
 from distill.slimmable import cut_digest, cut_trained, on_grid
 from export.bundle_folder import CARD_NAME, PICTURE_NAME, new_bundle_folder, require_replaceable
@@ -29,6 +30,8 @@ from runtime.bundle import Bundle, BundleError, Manifest, StyleFile, open_bundle
 from runtime.errors import UserError
 from runtime.image_files import list_pictures
 from runtime.label_maps import palette_of
+from runtime.styles.library import SHIPPED as SHIPPED_LIBRARIES
+from runtime.styles.library import StyleLibrary
 from runtime.stylizer import Stylizer
 
 __all__ = ["FORMATS", "Exported", "Source", "export_bundle", "find_source"]
@@ -156,7 +159,8 @@ class _Export:
     ) -> None:
         self.origin, self.trained, self.name, self.directory = origin, trained, name, directory
         self.options, self.compact, self.force, self.log = options, compact, force, log
-        self.digest = origin.digest
+        self.digest, self.trained_on = origin.digest, _trained_on(origin, trained)
+        self.library = _library_of(origin)
         self.student, self.rounding = _rounded(trained.student) if compact else (trained.student, ())
         self.manifest = self._new_manifest()
         self.kept: list[Target] = []
@@ -230,14 +234,27 @@ class _Export:
 
     def _request(self, target: Target, folder: Path) -> Request:
         return Request(
-            self.student, folder, target.precision, self.compact, self.options, self.log, self.trained.provenance
+            self.student,
+            folder,
+            target.precision,
+            self.compact,
+            self.options,
+            self.log,
+            self.trained.provenance,
+            self.trained_on,
+            {entry.name: entry.code.values for entry in self.library.entries} if self.library else None,
         )
 
     def _key(self, target: Target) -> str:
         """Changes with everything that the target's files depend on."""
-        options = {} if target == BASE else self.options.to_json()
+        options = {} if target == BASE else {**self.options.to_json(), **self._own_pictures()}
         parts = [self.digest, self.compact, list(target), options, _versions(target)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _own_pictures(self) -> dict[str, Any]:
+        places = {"trained_on": {kind: str(place) for kind, place in (self.trained_on or {}).items()}}
+        library = {"library": self.library.encoder if self.library else None}
+        return {key: value for key, value in {**places, **library}.items() if value}
 
     def _record(self, target: Target) -> dict[str, Any]:
         return _export_record(self.manifest)["targets"].get(str(target), {})
@@ -315,6 +332,22 @@ def find_source(source: str | Path) -> Source:
     sheet = run / "sheets" / "final.png" if run is not None else None
     name = _plain(run.name if run is not None else file.stem) or "student"
     return Source(file, sha256_of(file), name, sheet if sheet is not None and sheet.is_file() else None)
+
+
+def _trained_on(origin: Source, trained: Trained) -> dict[str, Path] | None:
+    """The folders that a run read its photos and paintings from, if it is a run and they are still there."""
+    kinds = ("content", "style") if trained.student.sites else ("content",)
+    places = {kind: trained.config.get(kind) for kind in kinds}
+    if origin.file.name != STUDENT_FILE or not all(isinstance(p, str) and Path(p).is_dir() for p in places.values()):
+        return None
+    return {kind: Path(place) for kind, place in places.items()}
+
+
+def _library_of(origin: Source) -> StyleLibrary | None:
+    """The style library of a student that ships; what was made of one has other codes."""
+    path = SHIPPED_LIBRARIES / f"{origin.name}.json"
+    own = origin.file.parent == SHIPPED_STUDENTS and origin.digest == sha256_of(origin.file)
+    return StyleLibrary.load(path) if own and path.is_file() else None
 
 
 def _plain(name: str) -> str:

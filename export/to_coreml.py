@@ -49,12 +49,12 @@ def write_coreml(request: Request) -> Written:
 
 
 def _pictures(request: Request) -> Pictures:
-    folder = request.options.calibration
-    judged = held_back_pairs(folder)
+    folder = request.calibration
+    judged = held_back_pairs(folder, codes=request.codes)
     if request.precision == "fp16":
         return Pictures(judged)
     palette = palette_of(request.provenance)
-    calibration = open_calibration(folder, CROPS, request.options.seed, request.log, palette)
+    calibration = open_calibration(folder, CROPS, request.options.seed, request.log, palette, request.codes)
     return Pictures(judged, calibration.pairs, calibration.tuning)
 
 

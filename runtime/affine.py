@@ -8,6 +8,7 @@ Instance Normalization", 2017).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -48,9 +49,9 @@ def split_sites(scale: np.ndarray, shift: np.ndarray, channels: Sequence[int]) -
     """
     if scale.shape != shift.shape or scale.shape != (sum(channels),):
         raise ValueError(f"sites with {sum(channels)} channels do not fit {scale.shape} and {shift.shape}")
-    cuts = np.cumsum(channels)[:-1]
-    pairs = zip(np.split(scale, cuts), np.split(shift, cuts), strict=True)
-    return [(a.reshape(1, -1, 1, 1), b.reshape(1, -1, 1, 1)) for a, b in pairs]
+    scale, shift = scale[None, :, None, None], shift[None, :, None, None]
+    ends = list(accumulate(channels))
+    return [(scale[:, end - n : end], shift[:, end - n : end]) for end, n in zip(ends, channels, strict=True)]
 
 
 def mix_codes(codes: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

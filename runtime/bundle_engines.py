@@ -59,20 +59,22 @@ class BundleEngines:
             return self._open[role]
 
     def run(self, role: str, feeds: Mapping[str, np.ndarray], output: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The output of that name, float32 of that shape, finite.
+        """The output of that name, float32 of that shape; its numbers may be anything.
 
         Raises:
             BundleError: the graph gives something else.
             UserError: as `engine`, or the graph fails.
         """
-        name = self._bundle.manifest.name
         array = self.engine(role).run(feeds).get(output)
         if array is None or array.shape != shape:
             found = "no such output" if array is None else f"shape {array.shape}"
+            name = self._bundle.manifest.name
             raise BundleError(f"the {role} graph of {name} should give '{output}' {shape} but gives {found}")
-        if not np.isfinite(array).all():
-            raise BundleError(f"the {role} graph of {name} gave numbers that are not finite")
         return array
+
+    def not_finite(self, role: str) -> BundleError:
+        """What to raise where a graph gave numbers that are not finite."""
+        return BundleError(f"the {role} graph of {self._bundle.manifest.name} gave numbers that are not finite")
 
     def close(self) -> None:
         """Free the engines."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial, reduce
+
 import numpy as np
 from PIL import Image
 
@@ -22,7 +24,11 @@ def to_tensor(rgb: np.ndarray) -> np.ndarray:
 
 
 def to_picture(tensor: np.ndarray) -> np.ndarray:
-    """float (1, 3, H, W) -> uint8 (H, W, 3), clipped to [0, 1] and rounded to nearest."""
+    """float (1, 3, H, W) -> uint8 (H, W, 3), clipped to [0, 1] and rounded to nearest.
+
+    Raises:
+        ValueError: numbers that are not finite.
+    """
     _, channels, height, width = tensor.shape
     picture = np.empty((height, width, channels), np.uint8)
     rows = max(1, _BAND_PIXELS // width)
@@ -30,8 +36,10 @@ def to_picture(tensor: np.ndarray) -> np.ndarray:
     # In bands that stay in the processor's cache, a channel at a time: numpy interleaves one far faster than three.
     for channel in range(channels):
         for top in range(0, height, rows):
-            levels = band[: min(rows, height - top)]
-            np.multiply(tensor[0, channel, top : top + rows], np.float32(255), out=levels)
+            given, levels = tensor[0, channel, top : top + rows], band[: min(rows, height - top)]
+            if not np.isfinite(given).all():
+                raise ValueError("numbers that are not finite")
+            np.multiply(given, np.float32(255), out=levels)
             levels += np.float32(0.5)
             np.clip(levels, 0, 255, out=levels)
             picture[top : top + rows, :, channel] = levels
@@ -56,16 +64,34 @@ def thumbnail(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarray:
 
     Each side is rounded to the nearest multiple, and is at least one multiple.
     """
-    height, width = rgb.shape[:2]
-    ratio = min(1.0, long_side / max(height, width))
-    new_height, new_width = (max(multiple, int(side * ratio / multiple + 0.5) * multiple) for side in (height, width))
-    if (new_height, new_width) == (height, width):
+    (height, width), times = _thumbnail_size(*rgb.shape[:2], long_side, multiple)
+    if (height, width) == rgb.shape[:2]:
         return rgb
     image = Image.fromarray(rgb)
-    times = height // new_height
-    if (height, width) == (times * new_height, times * new_width):
+    if times is not None:
         return np.asarray(image.reduce(times))  # the same average, rounded once, in a quarter of the time
-    return np.asarray(image.resize((new_width, new_height), Image.Resampling.BOX))
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+
+
+def thumbnail_tensor(rgb: np.ndarray, long_side: int, multiple: int) -> np.ndarray:
+    """`to_tensor` of the `thumbnail`, in half the time where its pixels are means of 2x2, 4x4, 8x8 or 16x16."""
+    (height, width), times = _thumbnail_size(*rgb.shape[:2], long_side, multiple)
+    if times not in (2, 4, 8, 16):  # in others Pillow rounds in its own way, and sums could outgrow 16 bits
+        return to_tensor(thumbnail(rgb, long_side, multiple))
+    rows = rgb.reshape(height, times, -1).sum(axis=1, dtype=np.uint16)
+    columns = rows.reshape(height, width, times, 3).transpose(2, 3, 0, 1)
+    levels = reduce(partial(np.add, order="C"), columns)
+    levels += times * times // 2
+    levels >>= (times * times).bit_length() - 1
+    return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)[None]
+
+
+def _thumbnail_size(height: int, width: int, long_side: int, multiple: int) -> tuple[tuple[int, int], int | None]:
+    """Height and width of the thumbnail, and how many times as large the picture is, if that is a whole number."""
+    ratio = min(1.0, long_side / max(height, width))
+    small = [max(multiple, int(side * ratio / multiple + 0.5) * multiple) for side in (height, width)]
+    times = height // small[0]
+    return (small[0], small[1]), times if [height, width] == [times * side for side in small] else None
 
 
 def style_crop(rgb: np.ndarray) -> np.ndarray:
@@ -103,10 +129,7 @@ def framed_tensor(rgb: np.ndarray, multiple: int, margin: int, mode: str) -> tup
     height, width = rgb.shape[:2]
     margin = -(-margin // multiple) * multiple
     tall, wide = (-(-(side + 2 * margin) // multiple) * multiple for side in (height, width))
-    rows, columns = (
-        np.pad(np.arange(margin, margin + side), (margin, full - margin - side), mode=mode)  # type: ignore[call-overload]
-        for side, full in ((height, tall), (width, wide))
-    )
+    rows, columns = _shown_at(height, margin, tall, mode), _shown_at(width, margin, wide, mode)
     planes = np.empty((3, tall, wide), np.uint8)
     inside = slice(margin, margin + height), slice(margin, margin + width)
     planes[:, inside[0], inside[1]] = rgb.transpose(2, 0, 1)
@@ -115,6 +138,12 @@ def framed_tensor(rgb: np.ndarray, multiple: int, margin: int, mode: str) -> tup
     for beyond in (slice(0, margin), slice(margin + height, tall)):
         planes[:, beyond] = planes[:, rows[beyond]]
     return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)[None], inside
+
+
+@lru_cache(maxsize=16)
+def _shown_at(side: int, margin: int, full: int, mode: str) -> np.ndarray:
+    """For each of `full` places along a framed side the place inside the frame whose pixels it shows."""
+    return np.pad(np.arange(margin, margin + side), (margin, full - margin - side), mode=mode)  # type: ignore[call-overload]
 
 
 def _centre(rgb: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -11,13 +11,12 @@ import numpy as np
 from runtime.affine import Affine
 from runtime.bundle import Site
 from runtime.canvas import Canvas, RowSource
-from runtime.framing import to_tensor
 from runtime.tiles import Span, Tiling
 
 #: Rows and columns of a tile that are kept.
 Inside = tuple[slice, slice]
-#: float32 (1, 3, H, W), with sides that are multiples of the student's, an affine per site, and what is kept of it ->
-#: uint8 (h, w, 3).
+#: A tile as uint8 (H, W, 3) or as `to_tensor` of it, with sides that are multiples of the student's, an affine per
+#: site, and what is kept of the tile -> uint8 (h, w, 3).
 PaintPiece = Callable[[np.ndarray, Sequence[Affine], Inside], np.ndarray]
 #: Told after each tile: how many are done, of how many.
 Progress = Callable[[int, int], None]
@@ -75,8 +74,7 @@ def paint_strips(
             window = Window(rows.start - margin, columns.start - margin, *tile.shape[:2])
             inside = slice(top - window.top, bottom - window.top), slice(left - window.left, right - window.left)
             if painted[:, left:right].size:  # else the tile shows the frame only
-                planes = to_tensor(tile)
-                painted[:, left:right] = paint_tile(paint, planes, tile[inside], window, inside, look, sites)
+                painted[:, left:right] = paint_tile(paint, tile, tile[inside], window, inside, look, sites)
             if progress is not None:
                 progress(index * len(tiling.columns) + number + 1, count)
         if bottom > top:
@@ -119,7 +117,7 @@ def _inside(span: Span, margin: int, length: int) -> tuple[int, int]:
 
 def paint_tile(
     paint: PaintPiece,
-    planes: np.ndarray,
+    tile: np.ndarray,
     kept: np.ndarray,
     window: Window,
     inside: Inside,
@@ -129,13 +127,13 @@ def paint_tile(
     """What is kept of one tile, in its final colours: uint8 (h, w, 3).
 
     Args:
-        planes: float32 (1, 3, H, W), the tile with its halo or frame, which is at `window`.
+        tile: what `paint` takes, with its halo or frame, which is at `window`.
         kept: uint8 (h, w, 3), the part of it that lies at the rows and columns `inside`.
     """
-    painted = paint(planes, look.affine(window), inside)
+    painted = paint(tile, look.affine(window), inside)
     if look.given_back is not None:
         share = look.given_back(Window(window.top + inside[0].start, window.left + inside[1].start, *kept.shape[:2]))
         if np.any(share):
-            lost = kept.astype(np.float32) - paint(planes, neutral(sites), inside)
+            lost = kept.astype(np.float32) - paint(tile, neutral(sites), inside)
             painted = np.clip(np.rint(painted + share * lost), 0, 255).astype(np.uint8)
     return painted if look.colour is None else look.colour(kept, painted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from runtime import framing
 from runtime.affine import Affine
 from runtime.bundle import Bundle, open_bundle
 from runtime.bundle_engines import BundleEngines
-from runtime.canvas import HeldRows, RowSource
+from runtime.canvas import RowSource
 from runtime.colour_transfer import keep_luminance, match_colours
 from runtime.controls import (
     Controls,
@@ -27,15 +27,14 @@ from runtime.controls import (
 )
 from runtime.engines import Engine
 from runtime.errors import UserError
-from runtime.free_memory import free_bytes
 from runtime.image_files import MAX_PIXELS, Picture, PictureLike, as_picture
 from runtime.label_maps import as_label_map
-from runtime.painter import Inside, Look, Progress, Window, cut_maps, paint_strips, paint_tile
+from runtime.painter import Look, Progress, cut_maps
+from runtime.picture_painter import PicturePainter
 from runtime.regions import Regions
 from runtime.shipped import find_model
 from runtime.style_code import StyleCode
 from runtime.style_reader import StyleReader
-from runtime.tiles import Tiling, plan_tiles
 
 if TYPE_CHECKING:
     from runtime.styles.library import FoundStyle
@@ -57,7 +56,7 @@ class Stylizer:
     Args:
         bundle: what `open_bundle` gave.
         engine: name of the engine, see `runtime.engines`.
-        threads: worker threads of the engine; None leaves it to the engine.
+        threads: worker threads of the engine; None leaves it to the engine. With 1, a picture stays in the caller's.
         precision: of the graphs to run, such as "int8"; style and measure graphs that the bundle lacks in that
             precision or for that engine run as fp32 in ONNX Runtime.
         target: which of several engines that were built for different machines, such as "sm89".
@@ -93,7 +92,7 @@ class Stylizer:
         self.bundle = bundle
         self.student = bundle.manifest.student
         self.palette = bundle.manifest.palette
-        self._margin, self._margin_mode, self._tile = margin, margin_mode, tile
+        self._painter = PicturePainter(self._engines, self.student, margin, margin_mode, tile, threads)
         self._styles = StyleReader(bundle, self._encode, library)
 
     @classmethod
@@ -155,8 +154,8 @@ class Stylizer:
                 f"stroke {controls.stroke:g} paints {size[1]}x{size[0]} pixels: use a larger one, or --size"
             )
         scaled = framing.resize(picture.rgb, *size)
-        look = self.look(scaled, size, style, controls)
-        painted = self._paint_look(scaled, look, progress)
+        paint = self._painter.begin(scaled)
+        painted = paint(self.look(scaled, size, style, controls), progress)
         if size != picture.rgb.shape[:2]:
             painted = with_detail(picture.rgb, scaled, painted)
         return Picture(painted, picture.alpha)
@@ -177,20 +176,22 @@ class Stylizer:
         Raises:
             UserError: see `__call__`.
         """
-        small = framing.thumbnail(as_picture(content).rgb, self.student.thumbnail, self.student.size_multiple)
-        resolved = self._resolved(style)
-        stats = None if resolved is None else self.measure(small)
+        rgb, resolved = as_picture(content).rgb, self._resolved(style)
+        stats = None if resolved is None else self.measure(rgb)
         look = make_look(resolved, stats, self.student.sites, size, controls)
         if controls.preserve_color == "luminance":
             return replace(look, colour=keep_luminance)
         if controls.preserve_color == "histogram":
-            proof = self._paint_look(small, make_look(resolved, stats, self.student.sites, small.shape[:2], controls))
+            small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
+            proof = self._painter.begin(small)(
+                make_look(resolved, stats, self.student.sites, small.shape[:2], controls), None
+            )
             return replace(look, colour=match_colours(small, proof))
         return look
 
     def paint_strips(self, source: RowSource, look: Look, progress: Progress | None = None) -> Iterator[np.ndarray]:
         """Paint a picture that is read row by row: strips from top to bottom, uint8 (n, W, 3) each."""
-        return self._strips(source, look, self._tiling(source.height, source.width), progress)
+        return self._painter.strips(source, look, progress)
 
     def style(self, style: StyleCode | PictureLike) -> StyleCode:
         """The code of a picture (array, Pillow picture or path), of a saved code (.json), or of a style of the bundle.
@@ -214,8 +215,8 @@ class Stylizer:
     def measure(self, content: PictureLike) -> np.ndarray:
         """The content's mean and deviation per modulated channel, float32 (2, M), from its thumbnail."""
         rgb = as_picture(content).rgb
-        small = framing.thumbnail(rgb, self.student.thumbnail, self.student.size_multiple)
-        return self._run_for_rows("measure", {"thumbnail": framing.to_tensor(small)}, "stats")
+        thumbnail = framing.thumbnail_tensor(rgb, self.student.thumbnail, self.student.size_multiple)
+        return self._run_for_rows("measure", {"thumbnail": thumbnail}, "stats")
 
     def affine(self, content: PictureLike, code: StyleCode, strength: float = 1.0) -> list[Affine]:
         """Scale and shift per site, float32 (1, C, 1, 1) each, that paint this content in that style."""
@@ -231,7 +232,12 @@ class Stylizer:
         Raises:
             UserError: a graph that does not do what its manifest says.
         """
-        return self._paint_look(as_picture(content).rgb, Look(cut_maps(affine, self.student.sites, self._whole_margin)))
+        return self.begin(content)(affine)
+
+    def begin(self, content: PictureLike) -> Callable[[Sequence[Affine]], np.ndarray]:
+        """`paint` in two steps: what is returned paints the content, which is made ready while the affine is found."""
+        paint = self._painter.begin(as_picture(content).rgb)
+        return lambda affine: paint(Look(cut_maps(affine, self.student.sites, self._painter.margin)), None)
 
     def frames(
         self,
@@ -282,50 +288,6 @@ class Stylizer:
             )
         return as_label_map(content, self.palette)
 
-    def _paint_look(self, rgb: np.ndarray, look: Look, progress: Progress | None = None) -> np.ndarray:
-        tiling = self._tiling(*rgb.shape[:2])
-        if tiling.tile == tiling.canvas == self._framed_size(*rgb.shape[:2]):  # else the engine asks for a larger one
-            return self._paint_whole(rgb, look, progress)
-        painted, row = np.empty_like(rgb), 0
-        for strip in self._strips(HeldRows(rgb), look, tiling, progress):
-            painted[row : row + len(strip)] = strip
-            row += len(strip)
-        return painted
-
-    def _paint_whole(self, rgb: np.ndarray, look: Look, progress: Progress | None) -> np.ndarray:
-        planes, inside = framing.framed_tensor(rgb, self.student.size_multiple, self._margin, self._margin_mode)
-        window = Window(-inside[0].start, -inside[1].start, *planes.shape[2:])
-        painted = paint_tile(self._paint_piece, planes, rgb, window, inside, look, self.student.sites)
-        if progress is not None:
-            progress(1, 1)
-        return painted
-
-    def _strips(self, source: RowSource, look: Look, tiling: Tiling, progress: Progress | None) -> Iterator[np.ndarray]:
-        margin, mode = self._whole_margin, self._margin_mode
-        return paint_strips(self._paint_piece, source, look, tiling, margin, mode, self.student.sites, progress)
-
-    def _paint_piece(self, planes: np.ndarray, affine: Sequence[Affine], inside: Inside) -> np.ndarray:
-        feeds = {"content": planes}
-        for index, (scale, shift) in enumerate(affine):
-            feeds[f"scale_{index}"], feeds[f"shift_{index}"] = scale, shift
-        painted = self._engines.run("paint", feeds, "picture", planes.shape)
-        return framing.to_picture(painted[:, :, inside[0], inside[1]])
-
-    @property
-    def _whole_margin(self) -> int:
-        """The margin in whole multiples, so that the pixel grid keeps its phase under the strides."""
-        multiple = self.student.size_multiple
-        return -(-self._margin // multiple) * multiple
-
-    def _framed_size(self, height: int, width: int) -> tuple[int, int]:
-        multiple, around = self.student.size_multiple, 2 * self._whole_margin
-        return -(-(height + around) // multiple) * multiple, -(-(width + around) // multiple) * multiple
-
-    def _tiling(self, height: int, width: int) -> Tiling:
-        around = 2 * self._whole_margin
-        sizes = getattr(self.engine("paint"), "content_sizes", ())
-        return plan_tiles(height + around, width + around, self.student, free_bytes(), sizes, self._tile)
-
     def require_fitting(self, style: StyleLike | None, strength: float) -> None:
         """Pass if a style is given where the student takes one, and none where its style is fixed.
 
@@ -364,6 +326,7 @@ class Stylizer:
 
     def close(self) -> None:
         """Free the engines."""
+        self._painter.close()
         self._engines.close()
 
     def __enter__(self) -> Stylizer:
@@ -389,4 +352,7 @@ class Stylizer:
         return self._run_for_rows("style", {"style": framing.to_tensor(framing.style_crop(rgb))}, "code")
 
     def _run_for_rows(self, role: str, feeds: dict[str, np.ndarray], output: str) -> np.ndarray:
-        return self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]
+        rows = self._engines.run(role, feeds, output, (1, 2, self.student.channels))[0]
+        if not np.isfinite(rows).all():
+            raise self._engines.not_finite(role)
+        return rows

@@ -25,7 +25,7 @@ def test_overhead_of_a_stylizer(tiny, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["percent"] == pytest.approx(100 * (found["stylizer_ms"] / found["bare_ms"] - 1))
     assert found["low"] <= found["percent"] <= found["high"]
-    assert len(found["steps_ms"]) == 6
+    assert len(found["steps_ms"]) == 4 and found["bound_ms"] > 0
     assert all(ms > 0 for ms in found["steps_ms"].values())
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from distill.data import PictureSet, open_pictures
-from export.calibration import Pair
+from export.calibration import Pair, Places, codes_of, find_places, painted_in
 from export.coreml.app_graphs import CONTENT_STATS, STRENGTH, STYLE_CODE, Inputs
 from export.coreml.image_sizes import STYLE_SIZES, Size
 from export.coreml.judge import Judge, open_judge
@@ -114,20 +114,24 @@ def measure_packages(
     return tuple(records)
 
 
-def held_back_pairs(folder: Path | None, count: int = PAIRS) -> tuple[Pair, ...]:
+def held_back_pairs(
+    folder: Places, count: int = PAIRS, codes: Mapping[str, np.ndarray] | None = None
+) -> tuple[Pair, ...]:
     """Photos and paintings that training and calibration never see.
 
     Args:
-        folder: as for `export.calibration.open_calibration`: photos, or ``content/`` and ``style/``; what ships where
-            it is None or holds nothing back.
+        folder: as for `export.calibration.open_calibration`; what ships where it is None or holds nothing back.
+        codes: as there.
 
     Raises:
         UserError: nothing can be read.
     """
-    content, style = (_held_back(folder, kind) for kind in ("content", "style"))
-    return tuple(
+    places = find_places(folder)
+    content, style = (_held_back(places[kind], kind) for kind in ("content", "style"))
+    pairs = tuple(
         Pair(content[i % len(content)], style[i * 5 % len(style)], STRENGTHS[i % len(STRENGTHS)]) for i in range(count)
     )
+    return painted_in(codes, True, pairs) if codes and places["style"] is None else pairs
 
 
 @torch.no_grad()
@@ -139,14 +143,14 @@ def app_inputs(student: nn.Module, pairs: Sequence[Pair]) -> dict[str, list[Inpu
     if not student.sites:
         return {"paint": [(_tensor(_cropped(pair.content, student.size_multiple)),) for pair in pairs]}
     styles = {id(pair.style): _tensor(framing.style_crop(pair.style)) for pair in pairs}
-    codes = {key: student.style(picture) for key, picture in styles.items()}
+    codes = codes_of(pairs, lambda picture: student.style(torch.from_numpy(picture))[0].numpy())
     inputs: dict[str, list[Inputs]] = {"style": [], "measure": [], "paint": []}
-    for pair in pairs:
+    for pair, code in zip(pairs, codes, strict=True):
         inputs["style"].append((styles[id(pair.style)],))
         thumbnail = _tensor(framing.thumbnail(pair.content, THUMBNAIL, student.size_multiple))
         content = _tensor(_cropped(pair.content, student.size_multiple))
         inputs["measure"].append((thumbnail,))
-        numbers = (codes[id(pair.style)], student.measure(thumbnail), torch.tensor([pair.strength]))
+        numbers = (torch.from_numpy(code)[None], student.measure(thumbnail), torch.tensor([pair.strength]))
         inputs["paint"].append((content, *numbers))
     return inputs
 
@@ -215,7 +219,8 @@ def _pictures(
             continue
         style = fitted(pair.style, STYLE_SIZES[0])
         thumbnail = framing.thumbnail(content, THUMBNAIL, student.size_multiple)
-        code, stats = _rows(student.style, style), _rows(student.measure, thumbnail)
+        code = _rows(student.style, style) if chain or pair.code is None else pair.code[None]
+        stats = _rows(student.measure, thumbnail)
         scale, shift = affine_of(code[0], stats[0], pair.strength)
         affine = split_sites(scale, shift, [site.channels for site in student.sites])
         expected = _reference(student, content, affine)
@@ -247,12 +252,7 @@ def _cropped(picture: np.ndarray, multiple: int) -> np.ndarray:
     return picture[:height, :width]
 
 
-def _held_back(folder: Path | None, kind: str) -> PictureSet:
-    source = folder
-    if folder is not None and (folder / kind).is_dir():
-        source = folder / kind
-    elif kind == "style":
-        source = None
+def _held_back(source: Path | None, kind: str) -> PictureSet:
     try:
         pictures = open_pictures(source, kind, _SHORT_SIDE, "held-back")
     except UserError:  # the few that it holds back cannot be read

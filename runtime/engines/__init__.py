@@ -17,6 +17,7 @@ class Engine(Protocol):
     """A graph that is ready to run. `run` may be called from several threads at once.
 
     One that was built for pictures of certain sizes says so in `content_sizes`, a tuple of `runtime.tiles.SizeRange`.
+    One whose `takes_bytes` is true takes "content" as uint8 (1, H, W, 3) too, and then gives "picture" like that.
     """
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

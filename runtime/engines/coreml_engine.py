@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.errors import UserError
-from runtime.framing import to_picture
+from runtime.framing import to_picture, to_tensor
 from runtime.tiles import SizeRange
 
 _CONTENT, _PICTURE = "content", "picture"
@@ -41,6 +41,8 @@ class CoreMlEngine:
     Raises:
         UserError: this is no Mac, coremltools is missing, or Core ML cannot load the package.
     """
+
+    takes_bytes = True
 
     def __init__(self, path: Path, threads: int | None = None, compute_units: str = "all") -> None:
         if threads is not None and threads < 1:
@@ -77,11 +79,15 @@ class CoreMlEngine:
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The picture, float32 (1, 3, H, W) in [0, 1], for content and affine; the content is rounded to 8 bits.
 
+        Both may be bytes instead: see `runtime.engines.Engine`.
+
         Raises:
             UserError: scale or shift are maps, the feeds do not fit, or Core ML fails on them.
             ValueError: the engine is closed.
         """
-        given: dict[str, Any] = {_CONTENT: Image.fromarray(to_picture(feeds[_CONTENT]))}
+        content = feeds[_CONTENT]
+        in_bytes = content.dtype == np.uint8
+        given: dict[str, Any] = {_CONTENT: Image.fromarray(content[0] if in_bytes else to_picture(content))}
         if _CODE in self._inputs:
             given |= self._style(feeds)
         with self._lock:
@@ -91,8 +97,8 @@ class CoreMlEngine:
                 painted = self._model.predict(given)[_PICTURE]
             except Exception as error:
                 raise UserError(f"Core ML failed on {self._path}: {_first_line(error)}") from error
-        planes = np.asarray(painted.convert("RGB"), np.float32).transpose(2, 0, 1)[None]
-        return {_PICTURE: np.ascontiguousarray(planes) / 255}
+        picture = np.array(painted.convert("RGB"))
+        return {_PICTURE: picture[None] if in_bytes else to_tensor(picture)}
 
     def _style(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         sites = range(sum(name.startswith("scale_") for name in feeds))

@@ -121,13 +121,14 @@ class FrameStylizer:
         return time.monotonic() - self._started
 
     def _paint(self, frame: np.ndarray, seconds: float) -> np.ndarray:
+        paint = self._stylizer.begin(frame)
         small = _scaled_down(frame, _BLEND_SIDE)
         smaller = _scaled_down(small, _CUT_SIDE)
         if self._scenes.is_cut(smaller) or seconds < self._seconds:
             self._forget_scene()
             self.cuts += 1
         self._seconds = seconds
-        painted = self._stylizer.paint(frame, self._affine(frame, smaller, seconds))
+        painted = paint(self._affine(frame, smaller, seconds))
         return painted if self._pixels is None else self._pixels.blend(painted, small, seconds)
 
     def _affine(self, frame: np.ndarray, smaller: np.ndarray, seconds: float) -> list[Affine]:

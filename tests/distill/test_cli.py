@@ -62,6 +62,7 @@ def basics(place, pictures) -> list[object]:
         (["--steps", 0], "--steps, --batch and --pairs must be at least 1"),
         (["--size", 100], "--size must be a multiple of 16 between 64 and 1024, got 100"),
         (["--seed", -1], "--seed must be at least 0, got -1"),
+        (["--vgg-share", 1.5], "--vgg-share must lie between 0 and 1, got 1.5"),
         (["--learning-rate", 0], "--learning-rate must be a number above 0, got 0"),
         (["--cache-gb", "nan"], "--cache-gb must be a number of at least 0, got nan"),
         (["--device", "tpu"], "--device is auto, cpu, cuda or mps, not 'tpu'"),

@@ -43,3 +43,14 @@ def test_the_frame_is_trained_too(student):
     photo = torch.rand(1, 3, 48, 48, requires_grad=True)
     paint_framed(student, photo, neutral(student))[..., :2, :2].sum().backward()
     assert photo.grad[..., 2:8, 2:8].abs().sum() > 0 and photo.grad.isfinite().all()
+
+
+def test_what_is_trained_is_out_of_reach_of_the_frames_border(student):
+    """With a frame as wide as the painter reaches, zeros beyond it change nothing inside."""
+    photo = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    wide = paint_framed(student, photo, neutral(student), student.halo)
+    further = F.pad(photo, [60] * 4, mode="reflect")
+    away = student.paint(F.pad(further, [40] * 4, mode="replicate"), neutral(student))[..., 100:-100, 100:-100]
+    torch.testing.assert_close(wide, away, atol=1e-5, rtol=0)
+    near = paint_framed(student, photo, neutral(student))
+    assert (near - away).abs()[..., :8, :].max() > 1e-3

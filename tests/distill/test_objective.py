@@ -9,7 +9,7 @@ import torch
 
 from distill.framed import paint_framed
 from distill.losses import LossWeights, content_loss, range_loss, style_loss, variation_loss
-from distill.objective import Objective, mean_over
+from distill.objective import Objective, frame_of, mean_over
 from distill.samples import Batch
 from distill.students import build_student
 from tests.distill.tiny import small_perception
@@ -44,9 +44,10 @@ def test_identity_rows_are_painted_at_strength_0(student):
     batch = make_batch()
     painted = paint(objective(student), batch)
     neutral = [(torch.ones(1, s.channels, 1, 1), torch.zeros(1, s.channels, 1, 1)) for s in student.sites]
-    assert torch.allclose(painted[:1], paint_framed(student, batch.content[:1], neutral), atol=1e-5)
+    frame = frame_of(student, batch)
+    assert torch.allclose(painted[:1], paint_framed(student, batch.content[:1], neutral, frame), atol=1e-5)
     affine = student.affine(student.style(batch.style), student.measure(batch.thumbnail()))
-    stylised = paint_framed(student, batch.content, affine)
+    stylised = paint_framed(student, batch.content, affine, frame)
     assert torch.allclose(painted[1:], stylised[1:], atol=1e-5)
     assert (painted[0] - stylised[0]).abs().max() > 0.01
 

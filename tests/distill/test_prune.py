@@ -106,7 +106,7 @@ def test_what_pruning_leaves_behind(pruned, settings):
 def test_the_student_is_half_and_has_learned(pruned, run):
     out, _ = pruned
     trained, start = load_student(out), load_student(out / "pruned.safetensors").student
-    assert trained.student.shape == HaarPainter(0.125).shape
+    assert trained.student.shape == HaarPainter(0.125, grain=True).shape
     assert not torch.equal(trained.student.head.weight, start.head.weight)
     again = apply_plan(load_student(run).student, read_plan(out / "plan.json"))
     assert all(torch.equal(value, start.state_dict()[key]) for key, value in again.state_dict().items())

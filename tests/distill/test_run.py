@@ -175,3 +175,8 @@ def test_artefacts_have_a_table_of_their_own(capsys):
     report(trained({**quality(), "artefacts": flaws}), Path("runs/a"), as_json=False)
     out = capsys.readouterr().out
     assert "artefacts" in out and "0.25" in out and "–" in out
+
+
+def test_vgg19_measures_as_many_of_the_last_steps_as_asked():
+    assert settings_of(Request(), preset="standard", vgg_share=0.3).vgg_share == 0.3
+    assert settings_of(Request(), preset="standard").vgg_share == Settings().vgg_share

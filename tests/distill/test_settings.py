@@ -115,7 +115,7 @@ def test_records_of_earlier_versions_are_read():
     record = Settings(steps=7).to_json()
     for name in ADDED_LATER:
         del record[name]
-    assert Settings.from_json(record) == Settings(steps=7)
+    assert Settings.from_json(record) == Settings(steps=7, **ADDED_LATER)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(ADDED_LATER)))

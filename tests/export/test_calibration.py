@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from export.calibration import (
     MARGIN,
     STRENGTHS,
     Calibration,
+    codes_of,
     open_calibration,
     student_feeds,
 )
@@ -108,6 +110,29 @@ def test_photos_alone_are_painted_in_the_styles_that_ship(folder, quick_swatches
     assert "drawn style swatches" in calibration.source
     assert levels(pair.content for pair in calibration.pairs) <= {10 + i for i in range(12)}
     assert levels(pair.style for pair in calibration.pairs) == {7}
+
+
+def test_codes_of_paintings_stand_for_the_styles_that_ship(folder, names, quick_swatches):
+    codes = {name: np.full((2, 3), index, np.float32) for index, name in enumerate(names)}
+    plain, calibration = (open_calibration(folder / "content", COUNT, codes=given) for given in (None, codes))
+    assert "style codes of 12 paintings" in calibration.source
+    held_back = {float(index) for index, name in enumerate(names) if is_held_back(name)}
+    painted_in = {name: {pair.code.flat[0] for pair in getattr(calibration, name)} for name in ("pairs", "held_back")}
+    assert painted_in == {"pairs": {float(i) for i in range(12)} - held_back, "held_back": held_back}
+    assert {pair.code.flat[0] for pair in calibration.tuning} <= painted_in["pairs"]
+    assert calibration.key != plain.key
+    assert all(pair.code is None for pair in open_calibration(folder, FEWEST_CROPS, codes=codes).pairs)
+
+
+def test_a_code_is_fed_as_its_painting_is(calibration, student):
+    pairs = calibration.pairs[:4]
+    codes = codes_of(pairs, lambda picture: student.style(torch.from_numpy(picture)).detach()[0].numpy())
+    white = np.full((64, 64, 3), 255, np.uint8)
+    coded = [replace(pair, style=white, code=code) for pair, code in zip(pairs, codes, strict=True)]
+    for ours, theirs in zip(
+        student_feeds(student, pairs)["paint"], student_feeds(student, coded)["paint"], strict=True
+    ):
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_a_folder_with_one_of_two_is_refused(folder, tmp_path):

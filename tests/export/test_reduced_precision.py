@@ -17,6 +17,7 @@ from export.onnx_files import write_onnx
 from export.options import ExportOptions
 from runtime.engines import open_engine
 from runtime.errors import UserError
+from runtime.styles.library import SHIPPED, StyleLibrary
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def student():
 def few_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A calibration that takes a moment."""
 
-    def quick(folder=None, crops=8, seed=0, log=lambda line: None, palette=None):
-        calibration = open_calibration(folder, 8, seed, log)
+    def quick(folder=None, crops=8, seed=0, log=lambda line: None, palette=None, codes=None):
+        calibration = open_calibration(folder, 8, seed, log, codes=codes)
         return replace(calibration, tuning=calibration.tuning[:2], held_back=calibration.held_back[:4])
 
     monkeypatch.setattr(reduced_precision, "open_calibration", quick)
@@ -38,7 +39,9 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def request_for(student, folder: Path, precision: str, lines: list[str], **options: object) -> Request:
     folder.mkdir()
-    return Request(student, folder, precision, options=ExportOptions(**options), log=lines.append)
+    library = StyleLibrary.load(SHIPPED / "adain-w025.json")
+    codes = {entry.name: entry.code.values for entry in library.entries}
+    return Request(student, folder, precision, options=ExportOptions(**options), log=lines.append, codes=codes)
 
 
 def paint_bytes(folder: Path) -> int:

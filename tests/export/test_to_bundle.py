@@ -13,6 +13,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from distill.checkpoint import Trained, save_student
 from export import to_bundle
 from export.compact_weights import round_weights
 from export.formats import BASE, FORMATS, Format, Request, Target, Written
@@ -268,6 +269,50 @@ def test_other_options_make_a_target_again(exported, run, tmp_path, text_format)
     assert [graph.precision for graph in again.manifest.graphs if graph.format == "text"] == ["fp16", "int8"]
     assert (directory / "engines" / "here" / "paint.int8.txt").read_text().startswith("7 ")
     assert sum(record.get("target") == "text int8" for record in again.manifest.parity) == 1
+
+
+def test_a_run_is_calibrated_with_its_own_pictures_while_they_are_there(student, tmp_path, text_format, monkeypatch):
+    asked = []
+
+    def write(request: Request) -> Written:
+        asked.append(request.calibration)
+        return write_text_graph(request)
+
+    monkeypatch.setattr(Format, "load", lambda self: write if self.extra == "coreml" else write_onnx)
+    folders = {kind: tmp_path / kind for kind in ("content", "style")}
+    for folder in folders.values():
+        folder.mkdir()
+    run = make_run(tmp_path / "run", student)
+    config = {kind: str(folder) for kind, folder in folders.items()}
+    save_student(run / "student.safetensors", Trained(student, config, PROVENANCE, QUALITY))
+    bundle = tmp_path / "bundle"
+    export_bundle(run, bundle, targets=[INT8])
+    export_bundle(run, bundle, targets=[INT8], options=ExportOptions(calibration=tmp_path))
+    folders["style"].rmdir()
+    export_bundle(run, bundle, targets=[INT8])
+    assert asked == [folders, tmp_path, None]
+    alone = shutil.copy(run / "student.safetensors", tmp_path / "elsewhere.safetensors")
+    folders["style"].mkdir()
+    export_bundle(alone, tmp_path / "other", targets=[INT8])  # a file from somewhere names no folders of this machine
+    assert asked[3:] == [None]
+
+
+def test_a_student_that_ships_is_calibrated_in_the_styles_of_its_library(tmp_path, text_format, monkeypatch):
+    asked = []
+
+    def write(request: Request) -> Written:
+        asked.append(request.codes)
+        return write_text_graph(request)
+
+    monkeypatch.setattr(Format, "load", lambda self: write if self.extra == "coreml" else write_onnx)
+    export_bundle("adain-w0125", tmp_path / "bundle", targets=[INT8])
+    file = find_source("adain-w0125").file
+    export_bundle(shutil.copy(file, tmp_path / "mine.safetensors"), tmp_path / "mine", targets=[INT8])
+    assert asked[1] is None  # whose style encoder may be another
+    with Stylizer.load("adain-w0125", threads=1) as stylizer:
+        named = stylizer.style("sunflowers")
+    assert len(asked[0]) > 80
+    assert np.allclose(asked[0]["sunflowers"], named.values, atol=1e-3, rtol=1e-3)
 
 
 def test_a_target_that_fails_leaves_the_others(exported, run, tmp_path, text_format):

@@ -38,6 +38,15 @@ def test_large_pictures_are_converted_in_bands_without_a_seam(shape: tuple[int, 
     assert np.array_equal(framing.to_picture(tensor), wanted)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (0, 1, 150, 7), (0, 2, 299, 699)])
+def test_numbers_that_are_not_finite_make_no_picture(number: float, place: tuple[int, ...]):
+    tensor = np.zeros((1, 3, 300, 700), np.float32)
+    tensor[place] = number
+    with pytest.raises(ValueError, match="not finite"):
+        framing.to_picture(tensor)
+
+
 @given(sides, sides, st.sampled_from([1, 2, 4, 8, 12]), st.integers(0, 20), st.sampled_from(["edge", "reflect"]))
 def test_padding_is_exact_and_comes_back(height: int, width: int, multiple: int, margin: int, mode: str):
     rgb = noise(height, width)
@@ -102,6 +111,28 @@ def test_a_thumbnail_of_whole_areas_is_rounded_once():
     rgb = noise(512, 512)
     expected = rgb.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
     assert np.abs(framing.thumbnail(rgb, 256, 4) - expected).max() <= 0.5
+
+
+@given(
+    st.integers(1, 10), st.integers(1, 10), st.integers(1, 20), st.sampled_from([16, 40]), st.sampled_from([1, 4, 8])
+)
+def test_a_thumbnails_tensor_is_that_of_its_picture(height: int, width: int, times: int, long_side: int, multiple: int):
+    """Also where it is made of sums: a picture that is a whole number of times as large."""
+    rgb = noise(height * times, width * times)
+    for picture in (rgb, rgb[:, ::-1], np.dstack([rgb, rgb])[:, :, :3]):
+        wanted = framing.to_tensor(framing.thumbnail(np.ascontiguousarray(picture), long_side, multiple))
+        tensor = framing.thumbnail_tensor(picture, long_side, multiple)
+        assert np.array_equal(tensor, wanted) and tensor.dtype == np.float32 and tensor.flags.c_contiguous
+
+
+@pytest.mark.parametrize("level", [0, 1, 254, 255])
+@pytest.mark.parametrize("times", [1, 2, 4, 8, 16, 32])
+def test_areas_of_every_size_are_averaged_as_in_the_picture(times: int, level: int):
+    rgb = np.full((times * 8, times * 16, 3), level, np.uint8)
+    assert (framing.thumbnail_tensor(rgb, 16, 4) == np.float32(level) * np.float32(1 / 255)).all()
+    rgb[::2, 1::3] = noise(times * 4, -(-(times * 16 - 1) // 3))
+    wanted = framing.to_tensor(framing.thumbnail(rgb, 16, 4))
+    assert np.array_equal(framing.thumbnail_tensor(rgb, 16, 4), wanted)
 
 
 def test_a_small_picture_is_its_own_thumbnail():

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.students.layers import UpsampleConv, conv, haar_analysis, haar_synthesis
+from distill.students.layers import GrainConv, UpsampleConv, conv, haar_analysis, haar_synthesis
 
 SIZES = st.integers(1, 9)
 
@@ -78,3 +78,16 @@ def test_convolutions_keep_the_size_and_start_unbiased():
         layer = conv(3, 8, kernel)
         assert layer(torch.rand(1, 3, 7, 9)).shape == (1, 8, 7, 9)
         assert layer.bias.abs().max() == 0
+
+
+def test_grain_is_drawn_where_the_input_changes_and_a_fresh_one_draws_nothing():
+    torch.manual_seed(0)
+    layer = GrainConv(8, 12)
+    changing = torch.rand(1, 8, 9, 11)
+    assert torch.equal(layer(changing), torch.zeros(1, 12, 9, 11))
+    layer(changing).square().sum().backward()  # zero so far, but not stuck there:
+    layer(changing).sum().backward()
+    assert layer.weight.grad.abs().max() > 0
+    torch.nn.init.normal_(layer.weight)
+    assert layer(changing)[..., 1:-1, 1:-1].std() > 0.1
+    assert layer(torch.rand(1, 8, 1, 1).expand(1, 8, 9, 11))[..., 1:-1, 1:-1].abs().max() < 1e-5

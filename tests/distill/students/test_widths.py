@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from distill.students import FrozenPainter, HaarPainter
 from distill.students.haar_painter import Channels
-from distill.students.widths import code_channels, cut, narrowed, widened
+from distill.students.widths import code_channels, cut, grained, narrowed, widened
 
 WIDTHS = st.sampled_from([0.125, 0.1875, 0.25, 0.375])
 
@@ -102,3 +102,25 @@ def test_what_is_wider_somewhere_is_no_front():
     odd = HaarPainter(0.125, channels=Channels(8, 16, 64, (16, 16, 16), 8, 8))
     with pytest.raises(ValueError, match=r"encode.inner.weight is no part of a student of width 0.25"):
         widened(odd, 0.25)
+
+
+@torch.no_grad()
+def test_grain_is_added_without_a_change_and_goes_along(pictures):
+    plain = made(0.25)
+    student = grained(plain).eval()
+    assert student.shape == {**plain.shape, "grain": True}
+    assert torch.equal(student(*pictures), plain(*pictures))
+    torch.nn.init.normal_(student.grain.weight, 0, 0.1)
+    assert (student(*pictures) - plain(*pictures)).std() > 0.01
+    assert torch.equal(cut(student, 0.125).grain.weight, student.grain.weight[:, :8])
+    torch.testing.assert_close(widened(student, 0.5).eval()(*pictures), student(*pictures), atol=1e-5, rtol=0)
+    assert type(student).of_weights(student.state_dict()).shape == student.shape
+
+
+@torch.no_grad()
+def test_grain_is_kept_when_a_style_is_folded_in(pictures):
+    student = grained(made(0.125)).eval()
+    torch.nn.init.normal_(student.grain.weight, 0, 0.1)
+    affine = student.affine(student.style(pictures[1]), student.measure(pictures[0]))
+    folded = FrozenPainter.folding(student, affine)
+    torch.testing.assert_close(folded.paint(pictures[0]), student.paint(pictures[0], affine), atol=1e-4, rtol=1e-4)

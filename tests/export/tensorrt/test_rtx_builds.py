@@ -61,7 +61,7 @@ def test_an_engine_file_says_what_it_is_for(engines: dict[str, BuiltEngine]):
 def test_the_plan_of_the_shipped_student_is_int8_throughout(tmp_path: Path):
     graphs = in_every_precision(load_student("adain-w025").student, tmp_path)
     built = build(graphs, "int8", gpu="rtx4090")
-    assert built.facts["precisions"]["convolutions"] == {"int8": 16}
+    assert built.facts["precisions"]["convolutions"] == {"int8": 17}
     assert str(unseal(built.engine, "x").facts.profiles[0]["content"]) == "(1, 3, 256..1112, 256..1112)"
 
 

@@ -24,7 +24,7 @@ from export.coreml.package_file import save_package  # noqa: E402
 from runtime.engines import open_engine  # noqa: E402
 from runtime.engines.coreml_engine import CoreMlEngine  # noqa: E402
 from runtime.errors import UserError  # noqa: E402
-from runtime.framing import to_tensor  # noqa: E402
+from runtime.framing import to_picture, to_tensor  # noqa: E402
 from runtime.tiles import SizeRange  # noqa: E402
 from tests.smooth_picture import smooth_picture  # noqa: E402
 
@@ -92,6 +92,15 @@ def test_scales_and_shifts_arrive_as_a_style_code(mac: None, package: Path, stud
         expected = student.paint(torch.tensor(to_tensor(content)), pairs).clamp(0, 1).numpy()
     assert painted.shape == expected.shape and painted.dtype == np.float32
     assert np.abs(painted - expected).max() < 0.02  # fp16, and 8 bits at the end
+
+
+def test_bytes_give_the_same_picture_in_bytes(mac: None, package: Path, student: HaarPainter):
+    content, feeds = smooth_picture(32, 0), affine(student)
+    engine = open_engine("coreml", package)
+    painted = engine.run({"content": content[None], **feeds})["picture"]
+    planes = engine.run({"content": to_tensor(content), **feeds})["picture"]
+    assert engine.takes_bytes and painted.dtype == np.uint8 and painted.flags.writeable
+    assert np.array_equal(painted[0], to_picture(planes))
 
 
 def test_it_says_which_sizes_it_takes(mac: None, package: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,9 @@ class Untouched:
     def __init__(self) -> None:
         self.painted = 0
 
-    def paint(self, frame: np.ndarray, affine: object) -> np.ndarray:
+    def begin(self, frame: np.ndarray) -> Callable[[object], np.ndarray]:
+        return lambda affine: self.paint(frame)
+
+    def paint(self, frame: np.ndarray) -> np.ndarray:
         self.painted += 1
         return frame

@@ -26,6 +26,14 @@ def test_unsteady_frames_are_painted_as_pictures(stylizer: Stylizer):
             assert (painted == stylizer(frame, "warm", 0.7)).all()
 
 
+def test_frames_are_the_same_with_any_number_of_threads(stylizer: Stylizer):
+    frames = drawn(8)
+    with Stylizer.load(stylizer.bundle.directory, threads=2) as other:
+        painted = [list(each.frames("warm").paint_all(frames, 24)) for each in (stylizer, other)]
+    for one, two in zip(*painted, strict=True):
+        assert np.array_equal(one, two)
+
+
 def test_the_first_frame_of_a_scene_is_painted_as_a_picture(stylizer: Stylizer):
     frames = [*drawn(6), *(255 - frame // 2 for frame in drawn(6))]
     with stylizer.frames("warm", steadiness=Steadiness(5, 0.5, 0.1)) as paint:

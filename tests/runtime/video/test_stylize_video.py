@@ -151,10 +151,10 @@ def test_a_truncated_video_is_painted_as_far_as_it_goes(tmp_path: Path):
 class Interrupted(Untouched):
     """A painter during whose fifth frame Ctrl-C comes."""
 
-    def paint(self, frame: np.ndarray, affine: object) -> np.ndarray:
+    def paint(self, frame: np.ndarray) -> np.ndarray:
         if self.painted == self.when:
             raise KeyboardInterrupt
-        return super().paint(frame, affine)
+        return super().paint(frame)
 
     when = 4
 
@@ -181,10 +181,10 @@ def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path):
 class Broken(Untouched):
     """A painter that refuses the fourth frame."""
 
-    def paint(self, frame: np.ndarray, affine: object) -> np.ndarray:
+    def paint(self, frame: np.ndarray) -> np.ndarray:
         if self.painted == 3:
             raise UserError("the engine failed")
-        return super().paint(frame, affine)
+        return super().paint(frame)
 
 
 def test_an_error_leaves_an_older_file_as_it_was(tmp_path: Path):
