@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +13,8 @@ from typing import Any
 
 from torch import nn
 
-from distill.checkpoint import STUDENT_FILE, Trained, load_student, student_path
-from distill.pretrained import FOLDER as SHIPPED_STUDENTS
-from distill.run import width_name
-from distill.slimmable import cut_digest, cut_trained, on_grid
+from distill.checkpoint import Trained, load_student
+from distill.slimmable import cut_trained
 from export.bundle_folder import CARD_NAME, PICTURE_NAME, new_bundle_folder, require_replaceable
 from export.card import write_card_picture, write_text
 from export.compact_weights import round_weights
@@ -26,46 +23,18 @@ from export.frozen_style import FrozenStyle
 from export.graphs import student_info
 from export.options import ExportOptions
 from export.parity import Parity, measure_rounding, require_finite
+from export.student_source import NOT_IN_NAMES, Source, find_source, library_of, trained_on
 from runtime.bundle import Bundle, BundleError, Manifest, StyleFile, open_bundle, sha256_of
 from runtime.errors import UserError
 from runtime.image_files import list_pictures
 from runtime.label_maps import palette_of
-from runtime.styles.library import SHIPPED as SHIPPED_LIBRARIES
-from runtime.styles.library import StyleLibrary
 from runtime.stylizer import Stylizer
 
-__all__ = ["FORMATS", "Exported", "Source", "export_bundle", "find_source"]
+__all__ = ["FORMATS", "Exported", "export_bundle"]
 
 #: Where bundles go when no place is named.
 BUNDLES = Path("bundles")
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _ALWAYS = ("brushlet", "torch")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a student is read from.
-
-    Attributes:
-        file: its safetensors.
-        digest: what tells it from any other student: the file's SHA-256, and of what was made of it on the way.
-        name: what a bundle of it is called by default.
-        sheet: the run's last contact sheet, if there is one.
-    """
-
-    file: Path
-    digest: str
-    name: str
-    sheet: Path | None
-
-    def cut(self, width: float) -> Source:
-        """The same at another width."""
-        return Source(self.file, cut_digest(self.digest, width), f"{self.name}-w{width_name(on_grid(width))}", None)
-
-    def frozen(self, style: FrozenStyle) -> Source:
-        """The same with a style folded in."""
-        name = f"{self.name}-{_plain(style.painting.stem)}"
-        return Source(self.file, style.digest(self.digest), name, None)
 
 
 @dataclass(frozen=True)
@@ -159,8 +128,8 @@ class _Export:
     ) -> None:
         self.origin, self.trained, self.name, self.directory = origin, trained, name, directory
         self.options, self.compact, self.force, self.log = options, compact, force, log
-        self.digest, self.trained_on = origin.digest, _trained_on(origin, trained)
-        self.library = _library_of(origin)
+        self.digest, self.trained_on = origin.digest, trained_on(origin, trained)
+        self.library = library_of(origin)
         self.student, self.rounding = _rounded(trained.student) if compact else (trained.student, ())
         self.manifest = self._new_manifest()
         self.kept: list[Target] = []
@@ -319,44 +288,8 @@ def _without(manifest: Manifest, target: Target, folder: Path) -> Manifest:
     )
 
 
-def find_source(source: str | Path) -> Source:
-    """Where the student of a run directory, a file or a shipped name is.
-
-    Raises:
-        UserError: there is none.
-    """
-    file = student_path(source)
-    if not file.is_file():
-        raise UserError(f"{file} is not a file")
-    run = file.resolve().parent if file.name == STUDENT_FILE else None
-    sheet = run / "sheets" / "final.png" if run is not None else None
-    name = _plain(run.name if run is not None else file.stem) or "student"
-    return Source(file, sha256_of(file), name, sheet if sheet is not None and sheet.is_file() else None)
-
-
-def _trained_on(origin: Source, trained: Trained) -> dict[str, Path] | None:
-    """The folders that a run read its photos and paintings from, if it is a run and they are still there."""
-    kinds = ("content", "style") if trained.student.sites else ("content",)
-    places = {kind: trained.config.get(kind) for kind in kinds}
-    if origin.file.name != STUDENT_FILE or not all(isinstance(p, str) and Path(p).is_dir() for p in places.values()):
-        return None
-    return {kind: Path(place) for kind, place in places.items()}
-
-
-def _library_of(origin: Source) -> StyleLibrary | None:
-    """The style library of a student that ships; what was made of one has other codes."""
-    path = SHIPPED_LIBRARIES / f"{origin.name}.json"
-    own = origin.file.parent == SHIPPED_STUDENTS and origin.digest == sha256_of(origin.file)
-    return StyleLibrary.load(path) if own and path.is_file() else None
-
-
-def _plain(name: str) -> str:
-    """What of a name may be in a bundle's name."""
-    return _NOT_IN_NAMES.sub("-", name).lstrip("._-")[:90]
-
-
 def _checked_name(name: str) -> str:
-    if not name or len(name) > 100 or _NOT_IN_NAMES.search(name) or name[0] in "._-":
+    if not name or len(name) > 100 or NOT_IN_NAMES.search(name) or name[0] in "._-":
         raise UserError(
             f"--name {name!r}: a bundle's name is letters, digits, '.', '_' and '-', and starts with a letter or digit"
         )
@@ -371,7 +304,7 @@ def _style_pictures(folder: str | Path | None) -> dict[str, Path]:
     for path in list_pictures(folder, recursive=False):
         if path.stem in found:
             raise UserError(f"{found[path.stem]} and {path} would be the same style: rename one of them")
-        if _NOT_IN_NAMES.search(path.stem):
+        if NOT_IN_NAMES.search(path.stem):
             raise UserError(f"{path} cannot name a style: use letters, digits, '.', '_' and '-' in its name")
         found[path.stem] = path
     if not found:

@@ -21,7 +21,8 @@ from export.graphs import StudentGraph
 from export.onnx_files import write_onnx
 from export.options import ExportOptions
 from export.parity import MAX_ABS_ERROR
-from export.to_bundle import export_bundle, find_source
+from export.student_source import find_source
+from export.to_bundle import export_bundle
 from export.to_onnx import to_onnx
 from runtime import Stylizer, open_bundle
 from runtime.bundle import Graph, digest_of, sha256_of
@@ -121,15 +122,6 @@ def test_fp16_checkpoints_need_no_rounding_and_no_compaction_keeps_all(run, stud
     assert all(record["precision"] == "fp32" for record in (*half.manifest.parity, *full.manifest.parity))
     assert half.bytes < 0.6 * full.bytes
     assert full.manifest.provenance["export"]["weights"] == "fp32"
-
-
-def test_where_a_student_comes_from(run, tmp_path, monkeypatch):
-    assert find_source(run).name == find_source(run / "student.safetensors").name == "adain-w0125"
-    assert find_source(run).sheet == (run / "sheets" / "final.png").resolve()
-    copied = shutil.copy(run / "student.safetensors", tmp_path / "my student.safetensors")
-    assert (find_source(copied).name, find_source(copied).sheet) == ("my-student", None)
-    monkeypatch.chdir(run)
-    assert find_source(".").name == "adain-w0125"
 
 
 def test_by_default_a_bundle_goes_to_bundles(run, tmp_path, monkeypatch):
