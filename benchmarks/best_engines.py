@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.labels import labels
 from benchmarks.measurements import SizeResult, Timing
 from benchmarks.record import Record
 from benchmarks.statistics import Interval, ratio_interval
@@ -40,16 +39,15 @@ def best_lines(record: Record) -> Iterator[str]:
     if len(networks) in (1, sum(subject.kind != "teacher" for subject in record.subjects)):
         return
     for result in record.results:
-        said = [_said(record, best) for best in best_engines(record, result)]
+        first, *others = best_engines(record, result)
+        said = [_found(record, first), *(f"{_found(record, best)}, {_times(best.ratio)}" for best in others)]
         yield f"each in its fastest engine and precision at {heading(record, result)}: {'; '.join(said)}"
 
 
-def _said(record: Record, best: Best) -> str:
+def _found(record: Record, best: Best) -> str:
     subject = record.subjects[best.subject]
-    found = f"{subject.name} {short(best.timing.percentiles_ms[0])} ms ({subject.engine} {subject.precision})"
-    ratio = best.ratio
-    return (
-        found
-        if ratio.low == ratio.high == 1
-        else f"{found}, {times(ratio.value)}x ({times(ratio.low)} to {times(ratio.high)})"
-    )
+    return f"{subject.name} {short(best.timing.percentiles_ms[0])} ms ({subject.engine} {subject.precision})"
+
+
+def _times(ratio: Interval) -> str:
+    return f"{times(ratio.value)}x ({times(ratio.low)} to {times(ratio.high)})"

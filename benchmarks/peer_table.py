@@ -16,8 +16,8 @@ _COLUMNS = ("p50", "ratio", "style", "MB", "KB", "GMAC", "content loss", "style 
 LEGEND = (
     "p50: milliseconds of one content pass, picture in memory to picture in memory, the style coded before; ratio: p50 "
     "over that of the first row; style: milliseconds to code a style picture; MB: peak memory of a process that does "
-    "only this; KB: graph files; GMAC: multiplications with addition of one content pass, in billions; dB: likeness of the "
-    "pictures to those of the same network in fp32"
+    "only this; KB: graph files; GMAC: multiplications with addition of one content pass, in billions; dB: likeness of "
+    "the pictures to those of the same network in fp32"
 )
 
 ARTEFACT_LEGEND = (

@@ -42,6 +42,18 @@ def test_teachers_and_peers_keep_their_names():
     assert labels([*bundles, *others]) == [f"a {ORT}", f"a {VINO}", "teacher adain", "microast"]
 
 
+def test_peers_of_several_rows_say_which():
+    bundle = Thing("bundle", "a", ORT, "fp32")
+    peers = [Thing("peer", "microast", ORT, "fp32"), Thing("peer", "microast", VINO, "int8")]
+    alone = Thing("peer", "johnson", ORT, "fp32")
+    assert labels([bundle, *peers, alone]) == [
+        f"a {ORT} fp32",
+        f"microast {ORT} fp32",
+        f"microast {VINO} int8",
+        "johnson",
+    ]
+
+
 def test_numbers_in_words():
     assert counted(1) == "1 thread"
     assert counted(2) == "2 threads"
