@@ -188,7 +188,7 @@ def test_one_table_for_all(with_peers):
     ]
     (magenta,) = [row.split() for row in text.splitlines() if row.split()[:1] == ["magenta-int8"] and "(" not in row]
     assert magenta[:3] == ["magenta-int8", "12", "1.20x"]
-    assert "microast (onnxruntime, fp32): any" in " ".join(text.split())
+    assert "microast (onnxruntime, fp32): d" in " ".join(text.split())
     assert "absent: cyclegan: there is no weight" in text
     assert "by compact on 3 held-back pairs at 256 px" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 100
