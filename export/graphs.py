@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from distill.students.layers import UpsampleConv
 from runtime.bundle import Site, StudentInfo, TensorSpec
@@ -27,6 +28,8 @@ from runtime.framing import STYLE_MULTIPLE
 
 #: Long side of the thumbnail that the content's statistics come from, in pixels: the one students are judged with.
 THUMBNAIL = 256
+#: Sides in pixels of the pictures that multiplications are counted for; styles are coded once, so they do not count.
+COUNTED_SIDES = {"measure": THUMBNAIL, "paint": 512}
 #: The style encoder pools three times and needs this many pixels on a side.
 STYLE_SMALLEST = 16
 
@@ -150,15 +153,25 @@ def student_graphs(student: nn.Module) -> tuple[StudentGraph, ...]:
 
 def student_info(student: nn.Module) -> StudentInfo:
     """What a bundle's manifest says about the student."""
+    graphs = student_graphs(student)
     return StudentInfo(
         architecture=student.architecture,
         width=float(student.width),
         size_multiple=student.size_multiple,
         halo=student.halo,
         thumbnail=THUMBNAIL,
-        parameters={graph.role: parameters_used(graph) for graph in student_graphs(student)},
+        parameters={graph.role: parameters_used(graph) for graph in graphs},
         sites=tuple(Site(site.name, site.channels, site.stride, site.measured) for site in student.sites),
+        macs=sum(macs_of(graph, COUNTED_SIDES[graph.role]) for graph in graphs if graph.role in COUNTED_SIDES),
     )
+
+
+def macs_of(graph: StudentGraph, side: int) -> int:
+    """Multiplications with addition of the graph's convolutions and matrix products for a picture of side x side."""
+    module, inputs = fold_upsampling(graph.module), graph.example(side, side)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return counter.get_total_flops() // 2
 
 
 def parameters_used(graph: StudentGraph) -> int:

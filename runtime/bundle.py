@@ -98,6 +98,7 @@ class StudentInfo:
         thumbnail: longest side of the picture that the statistics come from, in pixels.
         parameters: number of weights by role.
         sites: modulated layers in the order of the paint graph's inputs; none if one style is folded into the weights.
+        macs: multiplications with addition that painting 512 x 512 pixels takes, measuring included; 0: not counted.
     """
 
     architecture: str
@@ -107,6 +108,7 @@ class StudentInfo:
     thumbnail: int
     parameters: dict[str, int]
     sites: tuple[Site, ...]
+    macs: int = 0
 
     @property
     def channels(self) -> int:
@@ -131,6 +133,7 @@ class StudentInfo:
             thumbnail=fields.integer("thumbnail", 16, 4096),
             parameters={role: counts.integer(role, 0, 10**12) for role in roles},
             sites=sites,
+            macs=fields.integer("macs", 0, 10**15, optional=True),
         )
 
 

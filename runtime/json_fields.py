@@ -72,9 +72,9 @@ class Fields:
             raise self.fail(name, f"must be one of {', '.join(choices)}")
         return value
 
-    def integer(self, name: str, low: int, high: int) -> int:
-        """A whole number from `low` to `high`; true and false are not numbers."""
-        value = self._get(name)
+    def integer(self, name: str, low: int, high: int, optional: bool = False) -> int:
+        """A whole number from `low` to `high`, true and false are none; an absent optional one is 0."""
+        value = self._values.get(name, 0) if optional else self._get(name)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self.fail(name, f"must be a whole number from {low} to {high}")
         return value

@@ -15,7 +15,7 @@ from benchmarks.cli import app
 from benchmarks.prediction import Prediction, predict, predict_there
 from benchmarks.prediction import cli as prediction_cli
 from benchmarks.prediction.measure import measure_for_fit
-from benchmarks.prediction.observations import read_observations
+from benchmarks.prediction.observations import SHIPPED, read_observations
 from benchmarks.prediction.predict import prediction_path
 from devices import Match, load_device
 from runtime import UserError
@@ -198,7 +198,7 @@ def test_records_are_observed_with_their_bundles(record, tiny, tmp_path):
 def test_measuring_and_fitting_from_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.prediction.measure.write_probes", lambda folder: [])
     measure_for_fit(tmp_path, [16], [16], runs=2, seconds=0.01, engines=["onnxruntime"])
-    assert {path.name for path in (tmp_path / "records").iterdir()} == {"adain-w025.json", "adain-w0125.json"}
+    assert {path.name for path in (tmp_path / "records").iterdir()} == {f"{name}.json" for name in SHIPPED}
     monkeypatch.setattr("benchmarks.prediction.measure.bench", lambda *asked: pytest.fail("it is there already"))
     measure_for_fit(tmp_path, [16], [16], runs=2, seconds=0.01, engines=["onnxruntime"])
     done = CliRunner().invoke(

@@ -213,7 +213,7 @@ def test_every_student_that_ships_has_a_library_that_is_its_own(name: str):
         assert "The Ninth Wave" in titles and titles & {"Sunflowers", "Cafe Terrace at Night"}
         library = SHIPPED / f"{name}.json"
         held = {entry.name: entry.code for entry in StyleLibrary.load(library).entries}
-        assert len(held) == 86 and library.stat().st_size < 400_000
+        assert len(held) == 86 and library.stat().st_size < 700_000
         for named in set(stylizer.style_names) & held.keys():  # the bundle's own styles come from the same pictures
             np.testing.assert_allclose(held[named].values, stylizer.style(named).values, rtol=1e-3, atol=1e-3)
         assert not (STUDENTS / name / "library.json").exists()
