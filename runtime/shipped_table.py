@@ -8,7 +8,6 @@ from typing import Any
 from runtime.bundle import Manifest, open_bundle
 from runtime.shipped import SHIPPED, shipped_models
 
-
 #: Classes of speed: up to how many multiplications with addition per 512 x 512 pixels. MicroAST takes 7.3e9.
 SPEEDS = {"fastest": 1e9, "fast": 3e9, "medium": 12e9}
 
@@ -61,7 +60,8 @@ def print_models(as_json: bool = False) -> None:
     from rich.table import Table
 
     table = Table(
-        caption="Weights: of the painter. Speed: by billions of multiplications for 512 x 512 pixels; `brushlet bench NAME` measures it here. "
+        caption="Weights: of the painter. Speed: by billions of multiplications for 512 x 512 pixels; "
+        "`brushlet bench NAME` measures it here. "
         "Content, style: losses, means over held-back pairs; lower is better. `card.md` in each bundle says more."
     )
     table.add_column("student", no_wrap=True)
