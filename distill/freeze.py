@@ -21,6 +21,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from distill.checkpoint import Trained
 from distill.data import PictureSet, open_pictures, random_crop
 from distill.evaluate import centre_square
+from distill.framed import paint_framed
 from distill.muon import optimisers
 from distill.run_pictures import EVALUATION_SIZE, open_held_back
 from distill.samples import to_tensor
@@ -32,8 +33,9 @@ AVERAGED_PHOTOS, JUDGED_PHOTOS = 128, 32
 #: Fine-tuning: crops per step and their side in pixels; peak steps of Muon and Adam. Crops are nearly whole photos:
 #: statistics of smaller ones vary more than those the painter will meet, and what is learned from them does not last.
 BATCH, CROP, MUON_LR, ADAM_LR = 2, 256, 1e-3, 2e-4
-#: What a squared difference of features counts against one of pixels.
-FEATURES = 0.3
+#: What a squared difference of features counts against one of pixels, and one of the statistics that style is coded
+#: from. Without the last the painter settles for the mean of what it cannot know, and that is duller than any of them.
+FEATURES, STATISTICS = 0.3, 0.2
 CROP_STREAM = 6
 
 
@@ -77,8 +79,8 @@ def likeness(frozen: FrozenPainter, student: nn.Module, code: Tensor, photos: It
     """PSNR in dB of the frozen painter's pictures against the adaptive student's, a mean over photos (1, 3, H, W)."""
     values = []
     for photo in photos:
-        wanted = student.paint(photo, student.affine(code, student.measure(photo))).clamp(0, 1)
-        error = peak_signal_noise_ratio(frozen(photo).clamp(0, 1), wanted, data_range=1.0)
+        wanted = paint_framed(student, photo, student.affine(code, student.measure(photo))).clamp(0, 1)
+        error = peak_signal_noise_ratio(paint_framed(frozen, photo, ()).clamp(0, 1), wanted, data_range=1.0)
         values.append(min(100.0, error.item()))
     return sum(values) / len(values)
 
@@ -88,7 +90,7 @@ def fine_tune(
 ) -> FrozenPainter:
     """A copy of ``frozen`` after ``steps`` on random crops, painted by the adaptive student with their own statistics.
 
-    Pixels are compared, and the features that the student itself sees in them; the rates fall on a cosine.
+    Both paint in a frame, as the runtime does; the rates fall on a cosine.
     """
     tuned = copy.deepcopy(frozen).train().requires_grad_(True)
     student = copy.deepcopy(student).eval().requires_grad_(False)
@@ -96,11 +98,11 @@ def fine_tune(
     peaks = [optimiser.param_groups[0]["lr"] for optimiser in trained_by]
     for step, crops in enumerate(crop_batches(photos, steps, seed)):
         with torch.no_grad():
-            wanted = student.paint(crops, student.affine(code, student.measure(crops)))
+            wanted = paint_framed(student, crops, student.affine(code, student.measure(crops)))
         for optimiser, peak in zip(trained_by, peaks, strict=True):
             optimiser.param_groups[0]["lr"] = peak * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimiser.zero_grad(set_to_none=True)
-        difference(student, tuned(crops), wanted).backward()
+        difference(student, paint_framed(tuned, crops, ()), wanted).backward()
         for optimiser in trained_by:
             optimiser.step()
     return tuned.eval().requires_grad_(False)
@@ -115,9 +117,14 @@ def crop_batches(photos: PictureSet, steps: int, seed: int) -> Iterator[Tensor]:
 
 
 def difference(student: nn.Module, painted: Tensor, wanted: Tensor) -> Tensor:
-    """Squared error of pixels, and a little of the student's own features of both pictures."""
+    """Squared error of pixels, of the student's own features of both pictures, and of what its style encoder sees."""
     features = zip(student.content_features(painted), student.content_features(wanted), strict=True)
-    return F.mse_loss(painted, wanted) + FEATURES * sum(F.mse_loss(mine, theirs) for mine, theirs in features)
+    apart = (student.style.statistics(painted) - student.style.statistics(wanted)) / student.style.spread
+    return (
+        F.mse_loss(painted, wanted)
+        + FEATURES * sum(F.mse_loss(mine, theirs) for mine, theirs in features)
+        + STATISTICS * apart.square().mean()
+    )
 
 
 def freeze(

@@ -62,7 +62,7 @@ def test_figures_of_the_runtime_are_a_table_and_what_fails_is_left_out(tmp_path:
     fps = {"engine": [90, 100, 110], "steady": [60], "file to file": [50], "each frame on its own": [70]}
     lines = runtime_figures.table({**found, "flicker": scores, "speed": {"adain-w025 openvino int8": fps}}).splitlines()
     assert "| 12 megapixels, jpg to jpg, int8 | 320 MB above the model, 9 s |" in lines
-    assert "| tiles against the whole picture (onnxruntime fp32) | at most 0 of 255 levels apart |" in lines
+    assert "| tiles against the whole picture, onnxruntime fp32 | at most 0 of 255 levels apart |" in lines
     assert "| flicker, still, sensor noise | 2.00 levels before, 0.50 after |" in lines
     said = "100 engine alone, 60 steady, 50 file to file"
     assert f"| frames per second at 640x360, adain-w025 openvino int8 | {said} |" in lines

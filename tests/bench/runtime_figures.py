@@ -97,10 +97,10 @@ def table(found: dict[str, Any]) -> str:
         rows.append(
             (f"{size}, int8", f"{row['bytes_above_model'] / 1e6:.0f} MB above the model, {row['seconds']:.0f} s")
         )
-    if found.get("seams"):
-        most = max(row["most"] for row in found["seams"])
-        kinds = ", ".join(f"{row['engine']} {row['precision']}" for row in found["seams"])
-        rows.append((f"tiles against the whole picture ({kinds})", f"at most {most} of 255 levels apart"))
+    for row in found.get("seams", ()):
+        share = f", {100 * row['share_above_1']:.2g} % of the pixels by more than 1" if row["most"] > 1 else ""
+        kind = f"{row['engine']} {row['precision']}"
+        rows.append((f"tiles against the whole picture, {kind}", f"at most {row['most']} of 255 levels apart{share}"))
     if found.get("flicker"):
         for scene in SCENES:
             score = found["flicker"][scene]

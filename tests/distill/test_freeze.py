@@ -13,7 +13,8 @@ from torch import Tensor
 from distill import freeze as freeze_module
 from distill.checkpoint import Trained, load_student, save_student
 from distill.data import open_pictures
-from distill.freeze import average_statistics, fine_tune, freeze, freeze_style, likeness, squares
+from distill.framed import paint_framed
+from distill.freeze import average_statistics, difference, fine_tune, freeze, freeze_style, likeness, squares
 from distill.students import FrozenPainter, HaarPainter
 from runtime.errors import UserError
 from tests.distill import tiny
@@ -102,8 +103,9 @@ def test_likeness_is_the_psnr_of_clipped_pictures(student):
     frozen = freeze_style(student, code, average_statistics(student, photos))
     values = []
     for photo in photos:
-        wanted = student.paint(photo, student.affine(code, student.measure(photo))).clamp(0, 1)
-        values.append(-10 * np.log10((frozen(photo).clamp(0, 1) - wanted).square().mean().item()))
+        wanted = paint_framed(student, photo, student.affine(code, student.measure(photo))).clamp(0, 1)
+        painted = paint_framed(frozen, photo, ()).clamp(0, 1)
+        values.append(-10 * np.log10((painted - wanted).square().mean().item()))
     assert likeness(frozen, student, code, photos) == pytest.approx(np.mean(values), abs=1e-3)
 
 
@@ -120,6 +122,21 @@ def test_fine_tuning_comes_nearer_to_the_adaptive_student(student, photos):
     assert all(torch.equal(value, weights[key]) for key, value in student.state_dict().items())
     again = fine_tune(frozen, student, code, pictures, 20, seed=1)
     assert torch.equal(again.head.weight, tuned.head.weight)
+
+
+def test_a_dull_picture_differs_by_its_statistics_too(student):
+    """Two pictures as far from the wanted one in pixels: half as strong, and as strong with noise."""
+    (wanted,) = crops(1)
+    dull = 0.5 * wanted + 0.5 * wanted.mean((2, 3), keepdim=True)
+    noise = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0))
+    noisy = wanted + noise * (dull - wanted).square().mean().sqrt() / noise.square().mean().sqrt()
+    spread = student.style.spread
+    by_pixels = [float((each - wanted).square().mean()) for each in (dull, noisy)]
+    assert by_pixels[0] == pytest.approx(by_pixels[1], rel=1e-3)
+    for each, pixels in zip((dull, noisy), by_pixels, strict=True):
+        apart = (student.style.statistics(each) - student.style.statistics(wanted)) / spread
+        assert float(difference(student, each, wanted)) >= pixels + 0.2 * float(apart.square().mean()) > pixels
+    assert float(difference(student, wanted, wanted)) == 0
 
 
 @pytest.mark.parametrize("steps", [0, 2])
