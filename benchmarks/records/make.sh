@@ -27,4 +27,4 @@ brushlet bench adain-w025 --engine onnxruntime --engine openvino --precision fp3
     --size 512 --size 1024 \
     --peer microast --peer-precision fp32 --peer-precision int8 --peer-weights weights --content bsds500 --style paintings \
     -o "$machine-engines.json" "$@"
-mv -- *.json "$here"
+mv -- *.json *.svg "$here"

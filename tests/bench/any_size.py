@@ -59,7 +59,9 @@ def main() -> None:
         print(json.dumps({"seams": seams, "pictures": rows}, indent=1))
         return
     for row in seams:
-        line = "{engine} {precision}: tiles of {tile} pixels differ by at most {most} of 255, {share:.2g} % by more than 1"
+        line = (
+            "{engine} {precision}: tiles of {tile} pixels differ by at most {most} of 255, {share:.2g} % by more than 1"
+        )
         print(line.format(**row, share=100 * row["share_above_1"]))
     for row in rows:
         line = "{source} -> {target}, {width}x{height}: {peak:.0f} MB above the model, {seconds:.0f} s"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 import torch
 
+from benchmarks.macs import onnx_macs
 from distill.evaluate import THUMBNAIL as JUDGED_WITH
 from distill.students.layers import UpsampleConv
 from export.graphs import THUMBNAIL, fold_upsampling, student_graphs, student_info
+from export.to_onnx import to_onnx
 
 
 def test_inputs_and_outputs_are_the_contract(student):
@@ -61,6 +64,19 @@ def test_student_info(student):
     measuring = sum(p.numel() for layer in (student.stem, student.down, student.encode) for p in layer.parameters())
     everything = sum(p.numel() for p in student.parameters())
     assert info.parameters == {"style": encoder, "measure": measuring, "paint": everything - encoder}
+
+
+def test_multiplications_are_those_of_the_exported_graphs(student, tmp_path):
+    """Counted in torch and in ONNX; upsampling that is folded on export counts as it runs."""
+    style, measure, paint = student_graphs(student)
+    counted = {"measure": THUMBNAIL, "paint": 512}
+    total = 0
+    for graph in (measure, paint):
+        side = counted[graph.role]
+        onnx.save(to_onnx(graph), tmp_path / "graph.onnx")
+        inputs = zip(graph.inputs, graph.example(side, side), strict=True)
+        total += onnx_macs(tmp_path / "graph.onnx", {spec.name: tuple(value.shape) for spec, value in inputs})
+    assert student_info(student).macs == total > 10**8
 
 
 def test_statistics_at_run_time_come_from_the_thumbnail_that_students_are_judged_with():

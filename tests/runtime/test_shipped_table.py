@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from runtime.bundle import open_bundle
 from runtime.models_cli import app
 from runtime.shipped import shipped_models
-from runtime.shipped_table import describe
+from runtime.shipped_table import describe, speed_class
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -27,6 +27,23 @@ def test_a_record_adds_up_the_graphs_of_each_precision(tmp_path: Path):
 def test_odd_qualities_are_not_shown(tmp_path: Path, quality: dict):
     manifest = replace(open_bundle(make_tiny_bundle(tmp_path)).manifest, quality=quality)
     assert describe(manifest)["scores"] in (None, {"student": []})
+
+
+@pytest.mark.parametrize(
+    ("macs", "speed"), [(0, None), (1, "fastest"), (10**9, "fastest"), (2 * 10**9, "fast"), (10**10, "medium")]
+)
+def test_a_class_of_speed_follows_from_the_multiplications(macs: int, speed: str | None):
+    assert speed_class(macs) == speed and speed_class(10**12) == "slow"
+
+
+def test_students_that_ship_have_a_class_of_speed_each(tmp_path: Path):
+    records = {record["name"]: record for record in json.loads(CliRunner().invoke(app, ["--json"]).stdout)}
+    assert records["adain-w0125"]["speed"] == "fastest" and records["adain-w025"]["speed"] == "fast"
+    assert (
+        records["adain-w05"]["speed"] == "medium" and records["adain-w05"]["macs"] > 3 * records["adain-w025"]["macs"]
+    )
+    old = open_bundle(make_tiny_bundle(tmp_path)).manifest  # from before multiplications were counted
+    assert describe(old)["speed"] is None and describe(old)["macs"] is None
 
 
 def test_every_student_that_ships_has_its_scores_in_it():
