@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from distill.checkpoint import Trained
+from distill.contact_sheet import contact_sheet
 from distill.data import PictureSet, open_pictures, random_crop
 from distill.evaluate import centre_square
 from distill.framed import paint_framed
 from distill.muon import optimisers
+from distill.provenance import command_line
 from distill.run_pictures import EVALUATION_SIZE, open_held_back
 from distill.samples import to_tensor
 from distill.students import FrozenPainter
@@ -30,6 +32,7 @@ from runtime.errors import UserError
 
 #: Photos that the fixed statistics are an average over, and that the loss is measured on; the first of each set.
 AVERAGED_PHOTOS, JUDGED_PHOTOS = 128, 32
+SHOWN_PHOTOS = 4
 #: Fine-tuning: crops per step and their side in pixels; peak steps of Muon and Adam. Crops are nearly whole photos:
 #: statistics of smaller ones vary more than those the painter will meet, and what is learned from them does not last.
 BATCH, CROP, MUON_LR, ADAM_LR = 2, 256, 1e-3, 2e-4
@@ -161,7 +164,23 @@ def freeze(
         record["psnr_fine_tuned"] = likeness(frozen, student, code, judged)
         say(f"after {steps} steps of fine-tuning: {record['psnr_fine_tuned']:.1f} dB")
     origin = {"style": style, "content": photos.name, "seed": seed, "adaptive": trained.quality}
+    origin |= {"command": command_line()}
     return Trained(frozen, trained.config, {**trained.provenance, "frozen": origin}, {"frozen": record})
+
+
+@torch.inference_mode()
+def frozen_sheet(frozen: FrozenPainter, student: nn.Module, code: Tensor, content: str | None = None) -> np.ndarray:
+    """Photo, the adaptive student's picture and the frozen one's: a row for each of some held-back photos.
+
+    Args:
+        code: (1, 2, M) float32 of the folded style.
+        content: photos, as for :func:`freeze`.
+    """
+    rows = []
+    for photo in squares(open_held_back(content, "content")[0], SHOWN_PHOTOS):
+        adaptive = paint_framed(student, photo, student.affine(code, student.measure(photo)))
+        rows.append([each[0] for each in (photo, adaptive, paint_framed(frozen, photo, ()))])
+    return contact_sheet(rows, ["photo", "adaptive student", "student"])
 
 
 def squares(pictures: PictureSet, count: int) -> Iterator[Tensor]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from runtime.atomic_write import write_atomically
 from runtime.bundle import Manifest
-from runtime.image_files import read_picture, write_picture
+from runtime.image_files import Picture, read_picture, write_picture
 
 #: The card's picture is made small enough for this, in bytes: a bundle goes to devices, and a card to people.
 MAX_PICTURE_BYTES = 150_000
@@ -35,6 +37,7 @@ def card_text(manifest: Manifest, picture: str | None = None) -> str:
     shown = "photo, style, teacher"
     if manifest.student.fixed_style:
         shown = "label map, teacher" if manifest.labels else "photo, teacher"
+        shown = "photo, adaptive student" if "frozen" in manifest.quality else shown
     parts = [
         f"# {manifest.name}",
         _what_it_is(manifest),
@@ -58,13 +61,15 @@ def write_text(path: Path, manifest: Manifest, picture: str | None = None) -> No
     write_atomically(path, card_text(manifest, picture).encode())
 
 
-def write_card_picture(sheet: Path, path: Path) -> bool:
-    """Copy a contact sheet as a JPEG of at most `MAX_PICTURE_BYTES`; False if none of the sizes is small enough.
+def write_card_picture(sheet: Path | np.ndarray, path: Path) -> bool:
+    """Write a contact sheet, a file or uint8 (H, W, 3), as a JPEG of at most `MAX_PICTURE_BYTES`.
+
+    False if none of the sizes is small enough.
 
     Raises:
         UserError: the sheet cannot be read, or the copy not written.
     """
-    whole = read_picture(sheet)
+    whole = read_picture(sheet) if isinstance(sheet, Path) else Picture(sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
     for side in _SIDES:
         write_picture(path, whole.scaled_down(side).on_white(), quality=_QUALITY)
@@ -120,7 +125,9 @@ def _origin(provenance: dict[str, Any]) -> str:
     table = _table(("what", "which"), [(what, _line(which)) for what, which in rows])
     before = provenance.get("started_from")
     runs = [run for run in (before if isinstance(before, list) else []) if isinstance(run, dict)]
-    commands = [_line(run.get("command")) for run in (*runs, provenance)]
+    folded = provenance.get("frozen")
+    last = [folded] if isinstance(folded, dict) else []
+    commands = [_line(run.get("command")) for run in (*runs, provenance, *last)]
     known = [command for command in commands if command != NOT_RECORDED]
     if not known:
         return table

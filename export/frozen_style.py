@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from distill.checkpoint import Trained
-from distill.freeze import freeze
+from distill.freeze import freeze, frozen_sheet
 from runtime import framing
 from runtime.bundle import sha256_of
 from runtime.errors import UserError
@@ -41,14 +42,17 @@ class FrozenStyle:
         parts = f"{student_sha256} {picture} {self.steps} {self.content}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def fold(self, trained: Trained, log: Callable[[str], None]) -> Trained:
-        """The student with the style folded in; how near it stays to the adaptive one is in its quality record.
+    def fold(self, trained: Trained, log: Callable[[str], None]) -> tuple[Trained, np.ndarray]:
+        """The student with the style folded in, and its pictures beside the adaptive one's, uint8 (H, W, 3).
+
+        How near it stays to the adaptive one is in its quality record.
 
         Raises:
             UserError: the painting cannot be read, the student is frozen already, or there are no photos.
         """
         crop = framing.style_crop(read_picture(self.painting).on_white())
-        with torch.inference_mode():
-            code = trained.student.style(torch.from_numpy(framing.to_tensor(crop))).clone()
+        with torch.no_grad():
+            code = trained.student.style(torch.from_numpy(framing.to_tensor(crop)))
         content = str(self.content) if self.content is not None else None
-        return freeze(trained, code, self.painting.stem, content, self.steps, say=log)
+        frozen = freeze(trained, code, self.painting.stem, content, self.steps, say=log)
+        return frozen, frozen_sheet(frozen.student, trained.student, code, content)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from distill.checkpoint import STUDENT_FILE, Trained, student_path
 from distill.pretrained import FOLDER as SHIPPED_STUDENTS
 from distill.run import width_name
@@ -27,13 +29,13 @@ class Source:
         file: its safetensors.
         digest: what tells it from any other student: the file's SHA-256, and of what was made of it on the way.
         name: what a bundle of it is called by default.
-        sheet: the run's last contact sheet, if there is one.
+        sheet: the run's last contact sheet, if there is one: a file, or uint8 (H, W, 3).
     """
 
     file: Path
     digest: str
     name: str
-    sheet: Path | None
+    sheet: Path | np.ndarray | None
 
     def cut(self, width: float) -> Source:
         """The same at another width."""

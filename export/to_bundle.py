@@ -100,8 +100,8 @@ def export_bundle(
     if frozen_style is not None:
         if styles is not None:
             raise UserError("a student with one style folded in has no others: leave --styles or --freeze-style out")
-        origin = origin.frozen(frozen_style)
-        trained = frozen_style.fold(trained, log)
+        trained, sheet = frozen_style.fold(trained, log)
+        origin = replace(origin.frozen(frozen_style), sheet=sheet)
     name = _checked_name(name) if name is not None else origin.name
     directory = Path(output) if output is not None else BUNDLES / name
     work = _Export(origin, trained, name, directory, options or ExportOptions(), compact, force, log)

@@ -15,6 +15,7 @@ from distill.checkpoint import Trained, load_student, save_student
 from distill.data import open_pictures
 from distill.framed import paint_framed
 from distill.freeze import average_statistics, difference, fine_tune, freeze, freeze_style, likeness, squares
+from distill.provenance import command_line
 from distill.students import FrozenPainter, HaarPainter
 from runtime.errors import UserError
 from tests.distill import tiny
@@ -149,7 +150,7 @@ def test_a_frozen_student_knows_its_history(student, photos, tmp_path, steps):
     assert isinstance(loaded.student, FrozenPainter) and loaded.config == {"steps": 3}
     assert loaded.provenance["teacher"] == {"name": "negative"}
     assert loaded.provenance["frozen"] == {
-        **{"style": "wave", "content": str(photos), "seed": 7, "adaptive": {"pairs": 2}}
+        **{"style": "wave", "content": str(photos), "seed": 7, "adaptive": {"pairs": 2}, "command": command_line()}
     }
     record = loaded.quality["frozen"]
     assert (record["steps"], record["photos"]) == (steps, 3) and 5 < record["psnr"] < 80

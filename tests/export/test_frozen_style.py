@@ -15,7 +15,7 @@ from export.frozen_style import FrozenStyle
 from export.to_bundle import Exported, export_bundle
 from runtime import Stylizer, open_bundle
 from runtime.errors import UserError
-from runtime.image_files import write_picture
+from runtime.image_files import read_picture, write_picture
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,10 @@ def test_the_bundle_holds_a_painter_alone(frozen: Exported):
     assert [value.name for value in graph.input] == ["content"]
     # What is left is convolutions and the head's product with the photo's details.
     assert sum(node.op_type == "Mul" for node in graph.node) == 1
-    assert "in one style, dark dots" in (frozen.directory / "card.md").read_text()
+    card = (frozen.directory / "card.md").read_text()
+    assert "in one style, dark dots" in card and "![photo, adaptive student and student](pictures/final.jpg)" in card
+    shown = read_picture(frozen.directory / "pictures" / "final.jpg").rgb
+    assert shown.shape[1] == 3 * (256 + 4) - 4 and shown.std() > 20  # three pictures in a row
 
 
 def test_its_pictures_resemble_those_of_the_student_it_was_made_from(tmp_path: Path):
