@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -77,15 +77,36 @@ def average_statistics(student: nn.Module, photos: Iterable[Tensor]) -> Tensor:
     return torch.stack([means.mean(0), spread])[None]
 
 
+class Likeness(NamedTuple):
+    """How near a frozen painter's pictures are to the adaptive student's, means over photos.
+
+    Attributes:
+        psnr: in dB, 100 at most.
+        style_gap: what is left of the way from a photo's style statistics to the adaptive picture's: 0 where the frozen
+            picture has those of the adaptive one, 1 where it is as far from them as the photo.
+    """
+
+    psnr: float
+    style_gap: float
+
+
 @torch.inference_mode()
-def likeness(frozen: FrozenPainter, student: nn.Module, code: Tensor, photos: Iterable[Tensor]) -> float:
-    """PSNR in dB of the frozen painter's pictures against the adaptive student's, a mean over photos (1, 3, H, W)."""
-    values = []
+def likeness(frozen: FrozenPainter, student: nn.Module, code: Tensor, photos: Iterable[Tensor]) -> Likeness:
+    """Of pictures of ``photos`` (1, 3, H, W), painted in the runtime's frame."""
+    psnrs, gaps = [], []
     for photo in photos:
         wanted = paint_framed(student, photo, student.affine(code, student.measure(photo))).clamp(0, 1)
-        error = peak_signal_noise_ratio(paint_framed(frozen, photo, ()).clamp(0, 1), wanted, data_range=1.0)
-        values.append(min(100.0, error.item()))
-    return sum(values) / len(values)
+        painted = paint_framed(frozen, photo, ()).clamp(0, 1)
+        error = peak_signal_noise_ratio(painted, wanted, data_range=1.0)
+        psnrs.append(min(100.0, error.item()))
+        gaps.append(statistics_apart(student, painted, wanted) / statistics_apart(student, photo, wanted))
+    return Likeness(sum(psnrs) / len(psnrs), float(sum(gaps) / len(gaps)))
+
+
+def statistics_apart(student: nn.Module, one: Tensor, other: Tensor) -> Tensor:
+    """Squared distance of the statistics that style is coded from, in units of how far paintings spread: a scalar."""
+    apart = (student.style.statistics(one) - student.style.statistics(other)) / student.style.spread
+    return apart.square().mean()
 
 
 def fine_tune(
@@ -122,11 +143,10 @@ def crop_batches(photos: PictureSet, steps: int, seed: int) -> Iterator[Tensor]:
 def difference(student: nn.Module, painted: Tensor, wanted: Tensor) -> Tensor:
     """Squared error of pixels, of the student's own features of both pictures, and of what its style encoder sees."""
     features = zip(student.content_features(painted), student.content_features(wanted), strict=True)
-    apart = (student.style.statistics(painted) - student.style.statistics(wanted)) / student.style.spread
     return (
         F.mse_loss(painted, wanted)
         + FEATURES * sum(F.mse_loss(mine, theirs) for mine, theirs in features)
-        + STATISTICS * apart.square().mean()
+        + STATISTICS * statistics_apart(student, painted, wanted)
     )
 
 
@@ -157,15 +177,21 @@ def freeze(
     photos = open_pictures(content, "content", EVALUATION_SIZE, "train")
     judged = list(squares(open_held_back(content, "content")[0], JUDGED_PHOTOS))
     frozen = freeze_style(student, code, average_statistics(student, squares(photos, AVERAGED_PHOTOS)))
-    record: dict[str, Any] = {"photos": len(judged), "psnr": likeness(frozen, student, code, judged), "steps": steps}
-    say(f"with fixed statistics: {record['psnr']:.1f} dB from the adaptive student, on {len(judged)} held-back photos")
+    found = likeness(frozen, student, code, judged)
+    record: dict[str, Any] = {"photos": len(judged), **found._asdict(), "steps": steps}
+    say(f"with fixed statistics, on {len(judged)} held-back photos: {_said(found)}")
     if steps:
         frozen = fine_tune(frozen, student, code, photos, steps, seed)
-        record["psnr_fine_tuned"] = likeness(frozen, student, code, judged)
-        say(f"after {steps} steps of fine-tuning: {record['psnr_fine_tuned']:.1f} dB")
+        tuned = likeness(frozen, student, code, judged)
+        record |= {f"{name}_fine_tuned": value for name, value in tuned._asdict().items()}
+        say(f"after {steps} steps of fine-tuning: {_said(tuned)}")
     origin = {"style": style, "content": photos.name, "seed": seed, "adaptive": trained.quality}
     origin |= {"command": command_line()}
     return Trained(frozen, trained.config, {**trained.provenance, "frozen": origin}, {"frozen": record})
+
+
+def _said(found: Likeness) -> str:
+    return f"{found.psnr:.1f} dB from the adaptive student, {found.style_gap:.0%} of the way to its style missing"
 
 
 @torch.inference_mode()

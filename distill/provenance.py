@@ -48,9 +48,9 @@ def earlier_runs(start: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def command_line() -> str:
-    """The command that repeats this run from its start."""
+    """The command that repeats this run from its start, or folds a style again."""
     arguments = [a for a in sys.argv[1:] if a != "--resume"]
-    if arguments[:1] == ["prune"]:  # which only the front door knows; distill is a command of its own too
+    if arguments[:1] in (["prune"], ["export"]):  # only the front door knows them; distill is a command of its own too
         return shlex.join(["brushlet", *arguments])
     return shlex.join(arguments if arguments[:1] == ["distill"] else ["distill", *arguments])
 

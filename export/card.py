@@ -174,13 +174,19 @@ def _artefacts(quality: dict[str, Any]) -> list[str]:
 def _frozen_scores(record: dict[str, Any]) -> str:
     text = (
         "The style is part of the weights, and so are statistics that serve all photos. On "
-        f"{_line(record.get('photos'))} photos held back, its pictures are {_number(record.get('psnr'))} dB from the "
-        "adaptive student's"
+        f"{_line(record.get('photos'))} photos held back, {_likeness(record, '')}"
     )
-    tuned = record.get("psnr_fine_tuned")
-    if tuned is None:
+    if record.get("psnr_fine_tuned") is None:
         return f"{text}."
-    return f"{text}, and {_number(tuned)} dB after {_line(record.get('steps'))} steps of fine-tuning."
+    return f"{text}. After {_line(record.get('steps'))} steps of fine-tuning, {_likeness(record, '_fine_tuned')}."
+
+
+def _likeness(record: dict[str, Any], when: str) -> str:
+    gap = record.get(f"style_gap{when}")
+    text = f"its pictures are {_number(record.get(f'psnr{when}'))} dB from the adaptive student's"
+    if not isinstance(gap, (int, float)):
+        return text
+    return f"{text}, and {gap:.0%} of the way from the photo's style statistics to theirs is missing"
 
 
 def _export(manifest: Manifest) -> str:

@@ -96,7 +96,8 @@ def test_of_one_photo_they_are_its_own(student):
     assert torch.allclose(stats, student.measure(photo), atol=1e-6)
     code = code_of(student)
     frozen = freeze_style(student, code, stats)
-    assert likeness(frozen, student, code, [photo]) > 80
+    found = likeness(frozen, student, code, [photo])
+    assert found.psnr > 80 and found.style_gap < 1e-3
 
 
 def test_likeness_is_the_psnr_of_clipped_pictures(student):
@@ -107,7 +108,7 @@ def test_likeness_is_the_psnr_of_clipped_pictures(student):
         wanted = paint_framed(student, photo, student.affine(code, student.measure(photo))).clamp(0, 1)
         painted = paint_framed(frozen, photo, ()).clamp(0, 1)
         values.append(-10 * np.log10((painted - wanted).square().mean().item()))
-    assert likeness(frozen, student, code, photos) == pytest.approx(np.mean(values), abs=1e-3)
+    assert likeness(frozen, student, code, photos).psnr == pytest.approx(np.mean(values), abs=1e-3)
 
 
 def test_fine_tuning_comes_nearer_to_the_adaptive_student(student, photos):
@@ -118,7 +119,7 @@ def test_fine_tuning_comes_nearer_to_the_adaptive_student(student, photos):
     before, weights = copy.deepcopy(frozen.state_dict()), copy.deepcopy(student.state_dict())
     held = list(squares(open_pictures(photos, "content", 64, "held-back"), 4))
     tuned = fine_tune(frozen, student, code, pictures, 20, seed=1)
-    assert likeness(tuned, student, code, held) > likeness(frozen, student, code, held) + 0.5
+    assert likeness(tuned, student, code, held).psnr > likeness(frozen, student, code, held).psnr + 0.5
     assert all(torch.equal(value, before[key]) for key, value in frozen.state_dict().items())
     assert all(torch.equal(value, weights[key]) for key, value in student.state_dict().items())
     again = fine_tune(frozen, student, code, pictures, 20, seed=1)
@@ -154,7 +155,8 @@ def test_a_frozen_student_knows_its_history(student, photos, tmp_path, steps):
     }
     record = loaded.quality["frozen"]
     assert (record["steps"], record["photos"]) == (steps, 3) and 5 < record["psnr"] < 80
-    assert ("psnr_fine_tuned" in record) == (steps > 0) == (len(lines) == 2)
+    assert 0 < record["style_gap"] < 5
+    assert ("psnr_fine_tuned" in record) == ("style_gap_fine_tuned" in record) == (steps > 0) == (len(lines) == 2)
     assert f"{record['psnr']:.1f} dB" in lines[0]
 
 
