@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from distill.provenance import command_line, earlier_runs, installed
 
 
@@ -11,6 +13,12 @@ def test_the_command_that_repeats_a_run(monkeypatch):
     for argv in (["brushlet", "distill", "--content", "my photos"], ["distill", "--content", "my photos", "--resume"]):
         monkeypatch.setattr(sys, "argv", argv)
         assert command_line() == "distill --content 'my photos'"
+
+
+@pytest.mark.parametrize("command", ["prune", "export"])
+def test_commands_that_only_the_front_door_knows(monkeypatch, command):
+    monkeypatch.setattr(sys, "argv", ["brushlet", command, "runs/x"])
+    assert command_line() == f"brushlet {command} runs/x"
 
 
 def test_earlier_runs_are_a_chain():
