@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import write_picture
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -96,6 +97,22 @@ def test_a_run_pays_for_its_pictures_and_its_last_steps():
     found = Throughput(Settings(steps=1000, pairs=100, vgg_share=0.25), 1.0, 3.0, 10.0, 0.5)
     assert found.step_s == pytest.approx(0.75 * 1 + 0.25 * 3 + 0.05)
     assert found.ratio == pytest.approx(10 / 1.55)
+
+
+def test_thumbnails(tiny, tmp_path: Path, capsys):
+    """What measures the whole photo paints the same picture; smaller ones another, and none is an empty folder's."""
+    from benchmarks.subjects import example_picture
+    from tests.bench import thumbnail_sizes
+
+    write_picture(tmp_path / "photo.png", example_picture(96))
+    options = ["--model", tiny, "--content", str(tmp_path), "--seconds", "0"]
+    assert thumbnail_sizes.main([*options, "--sizes", "16", "512"]) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
+    found = {int(row[1]): (float(row[2]), float(row[4])) for row in rows}
+    assert 5 < found[16][0] < 60 and found[512][0] == 100 and found[16][1] > 0
+    (tmp_path / "empty").mkdir()
+    assert thumbnail_sizes.main(["--content", str(tmp_path / "empty")]) == 1
+    assert "there are no pictures in" in capsys.readouterr().err
 
 
 def test_without_vgg19_there_is_no_straightforward_loop(monkeypatch, capsys):
