@@ -99,7 +99,8 @@ def likeness(frozen: FrozenPainter, student: nn.Module, code: Tensor, photos: It
         painted = paint_framed(frozen, photo, ()).clamp(0, 1)
         error = peak_signal_noise_ratio(painted, wanted, data_range=1.0)
         psnrs.append(min(100.0, error.item()))
-        gaps.append(statistics_apart(student, painted, wanted) / statistics_apart(student, photo, wanted))
+        way = statistics_apart(student, photo, wanted).clamp_min(1e-9)  # nothing for a style that changes nothing
+        gaps.append(statistics_apart(student, painted, wanted) / way)
     return Likeness(sum(psnrs) / len(psnrs), float(sum(gaps) / len(gaps)))
 
 
