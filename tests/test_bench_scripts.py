@@ -101,6 +101,7 @@ def test_a_run_pays_for_its_pictures_and_its_last_steps():
 
 def test_thumbnails(tiny, tmp_path: Path, capsys):
     """What measures the whole photo paints the same picture; smaller ones another, and none is an empty folder's."""
+    pytest.importorskip("torchmetrics")
     from benchmarks.subjects import example_picture
     from tests.bench import thumbnail_sizes
 

@@ -18,6 +18,8 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from benchmarks.measure import Effort, Task, measure
 from runtime import Stylizer, UserError, framing, open_bundle
@@ -69,8 +71,8 @@ def _measuring(model: str, photo: np.ndarray, sizes: Sequence[int], threads: int
 
 
 def _psnr(one: np.ndarray, other: np.ndarray) -> float:
-    apart = float(np.square(one.astype(float) - other).mean())
-    return 100.0 if apart == 0 else 10 * float(np.log10(255**2 / apart))
+    pictures = (torch.from_numpy(each.astype(np.float32)) for each in (one, other))
+    return min(100.0, float(peak_signal_noise_ratio(*pictures, data_range=255.0)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
