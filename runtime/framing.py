@@ -13,7 +13,7 @@ STYLE_MULTIPLE = 8
 STYLE_MAX_ASPECT = 4
 # Pixels around the content that keep the painter's zero padding away from it.
 MARGIN = 16
-_BAND_PIXELS = 64 * 1024
+_BAND_PIXELS = 128 * 1024
 
 
 def to_tensor(rgb: np.ndarray) -> np.ndarray:
@@ -32,17 +32,20 @@ def to_picture(tensor: np.ndarray) -> np.ndarray:
     _, channels, height, width = tensor.shape
     picture = np.empty((height, width, channels), np.uint8)
     rows = max(1, _BAND_PIXELS // width)
-    band = np.empty((rows, width), np.float32)
-    # In bands that stay in the processor's cache, a channel at a time: numpy interleaves one far faster than three.
+    band, rounded = np.empty((rows, width), np.float32), np.empty((rows, width), np.uint8)
+    # In bands that stay in the processor's cache, a channel at a time: numpy interleaves one far faster than three, and
+    # bytes faster than it makes bytes of floats and interleaves them at once.
     for channel in range(channels):
         for top in range(0, height, rows):
-            given, levels = tensor[0, channel, top : top + rows], band[: min(rows, height - top)]
+            count = min(rows, height - top)
+            given, levels, whole = tensor[0, channel, top : top + rows], band[:count], rounded[:count]
             if not np.isfinite(given).all():
                 raise ValueError("numbers that are not finite")
             np.multiply(given, np.float32(255), out=levels)
             levels += np.float32(0.5)
             np.clip(levels, 0, 255, out=levels)
-            picture[top : top + rows, :, channel] = levels
+            whole[:] = levels
+            picture[top : top + rows, :, channel] = whole
     return picture
 
 
