@@ -41,7 +41,7 @@ def teach_cyclegan(
     def keep(step: int) -> None:
         write_pictures(folder / "sheets" / f"step-{step:06d}.png", lessons, held)
 
-    give(lessons, out, resume, console, max(1, settings.steps // CHECKPOINTS), keep)
+    give(lessons, folder, resume, console, max(1, settings.steps // CHECKPOINTS), keep)
     scores["after"] = judged(lessons, held, net)
     write_atomically(folder / "evaluation.json", (json.dumps(scores, indent=2) + "\n").encode())
     write_networks(out, lessons, scores)

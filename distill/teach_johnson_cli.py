@@ -20,7 +20,7 @@ def teach_johnson(
         str | None, typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: samples.")
     ] = None,
     width: Annotated[float, typer.Option(help="Width of the network: 1 is the paper's, 32 channels at first.")] = 0.5,
-    steps: Annotated[int, typer.Option(help="Training steps; the paper has 40000.")] = 2000,
+    steps: Annotated[int, typer.Option(help="JohnsonSettings steps; the paper has 40000.")] = 2000,
     batch: Annotated[int, typer.Option(help="Photos per step.")] = 4,
     size: Annotated[int, typer.Option(help="Side of the crops of photos, in pixels.")] = 160,
     style_size: Annotated[int, typer.Option(help="Short side of the painting, in pixels.")] = 256,
@@ -40,9 +40,9 @@ def teach_johnson(
     """
     from distill.accelerator import device_kind
     from distill.teachers.johnson_from_painting import train_johnson
-    from distill.teachers.johnson_training import Training
+    from distill.teachers.johnson_training import JohnsonSettings
 
-    how = Training(width, steps, batch, size, style_size, content_weight, style_weight, variation_weight, seed)
+    how = JohnsonSettings(width, steps, batch, size, style_size, content_weight, style_weight, variation_weight, seed)
     out = output or Path(f"{style.stem}.safetensors")
     train_johnson(how, style, out, content, weights, resume, device_kind(device))
     typer.echo(f"{out}\nnext: brushlet distill --teacher johnson --weights {out}")

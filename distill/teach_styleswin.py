@@ -42,7 +42,7 @@ def teach_styleswin(
     lessons = StyleSwinLessons(settings, pictures.content, pictures.style, accelerator_for(device).device)
     judge, folder = vgg19_perception(weights) or compact_perception(), folder_of(out)
     first = copy.deepcopy(lessons.stylizer).cpu()
-    give(lessons, out, resume, console, max(1, settings.steps // CHECKPOINTS))
+    give(lessons, folder, resume, console, max(1, settings.steps // CHECKPOINTS))
     scores = judged(first, lessons.average.module.cpu().eval(), judge, pictures, folder)
     write_atomically(folder / "evaluation.json", (json.dumps(scores, indent=2) + "\n").encode())
     write_stylizer(out, lessons, scores)

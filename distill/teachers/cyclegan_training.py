@@ -93,7 +93,7 @@ class CycleGanLessons:
 
     def __init__(self, settings: CycleGanSettings, a: PictureSet, b: PictureSet, device: torch.device):
         torch.manual_seed(settings.seed)
-        self.settings, self.sets, self.device = settings, (a, b), device
+        self.settings, self.record, self.sets, self.device = settings, asdict(settings), (a, b), device
         self.g, self.f = (self.generator().to(device) for _ in "gf")
         self.d_a, self.d_b = (PatchGan.initial(settings.judge_channels).to(device) for _ in "ab")
         self.pool_a, self.pool_b = Pool(), Pool()

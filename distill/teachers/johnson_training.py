@@ -9,23 +9,22 @@ and falls on a cosine.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from distill.checkpoint import load_state, save_state
 from distill.data import PictureSet, random_crop
 from distill.losses import variation_loss
 from distill.samples import to_tensor
 from distill.teachers.johnson import BLOCKS, paint_pytorch
+from distill.teachers.named_weights import NamedWeights
 from distill.vgg_layers import CompactLayers, VggLayers, available, gram
 from runtime.errors import UserError
 from runtime.framing import resize
@@ -41,7 +40,7 @@ CROP_STREAM = 8
 
 
 @dataclass(frozen=True)
-class Training:
+class JohnsonSettings:
     """What a network is trained with. Crops have ``size`` pixels, the painting's short side ``style_size``."""
 
     width: float = 0.5
@@ -75,7 +74,7 @@ class Training:
 class JohnsonLoss:
     """The paper's losses of painted pictures, for one painting (1, 3, H, W)."""
 
-    def __init__(self, network: VggLayers | CompactLayers, painting: Tensor, how: Training):
+    def __init__(self, network: VggLayers | CompactLayers, painting: Tensor, how: JohnsonSettings):
         self.network, self.how = network, how
         self.content_layers = available(CONTENT_LAYERS, network.layers)
         self.style_layers = available(STYLE_LAYERS, network.layers)
@@ -110,7 +109,7 @@ def style_loss(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     return sum((per_channel_gram(mine) - wanted).square().sum((1, 2)).mean() for mine, wanted in pairs)
 
 
-def initial_weights(channels: int, seed: int) -> dict[str, nn.Parameter]:
+def initial_weights(channels: int, seed: int) -> dict[str, Tensor]:
     """Random weights in the layout of pytorch/examples: convolutions as torch starts them, normalisations at 1 and 0.
 
     The last bias is a grey of 127.5 instead of the black that the network would have to leave first.
@@ -134,60 +133,36 @@ def initial_weights(channels: int, seed: int) -> dict[str, nn.Parameter]:
     add("deconv2", "in5", c, 2 * c, 3)
     add("deconv3", None, 3, c, 9)
     state["deconv3.conv2d.bias"] = torch.full((3,), 127.5)
-    return {name: nn.Parameter(value) for name, value in state.items()}
+    return state
 
 
-class JohnsonTrainer:
-    """Owns the weights and their optimiser; a step is a function of the seed and its number, so that runs go on."""
+class JohnsonLessons:
+    """The weights and their optimiser. ``record`` says of the loss, photos and painting what the settings do not."""
 
-    def __init__(self, how: Training, loss: JohnsonLoss, photos: PictureSet, device: str = "cpu"):
-        self.how, self.loss, self.photos, self.device, self.step = how, loss, photos, device, 0
-        start = initial_weights(how.channels, how.seed)
-        self.weights = {name: nn.Parameter(value.detach().to(device)) for name, value in start.items()}
-        self.optimiser = torch.optim.Adam(self.weights.values(), LEARNING_RATE)
+    def __init__(
+        self, settings: JohnsonSettings, loss: JohnsonLoss, photos: PictureSet, record: Mapping[str, Any], device: str
+    ):
+        self.settings, self.loss, self.photos, self.device = settings, loss, photos, device
+        self.record = {**asdict(settings), **record}
+        self.network = NamedWeights(initial_weights(settings.channels, settings.seed), trainable=True).to(device)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), LEARNING_RATE)
+        self.parts = {"network": self.network, "optimiser": self.optimiser}
 
-    def advance(self) -> dict[str, float]:
-        """One step; the losses by name. ``UserError`` when they are no numbers any more."""
-        done = self.step / self.how.steps
+    def step(self, number: int) -> dict[str, float]:
+        done = number / self.settings.steps
         rate = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
         self.optimiser.param_groups[0]["lr"] = LEARNING_RATE * rate
-        photo = self.batch(self.step).to(self.device)
-        losses = self.loss(paint_pytorch(self.weights, photo), photo)
-        total = sum(losses.values())
-        if not total.isfinite():
-            raise UserError(f"the loss stopped being a number at step {self.step + 1}: lower the weights of losses")
+        photo = self.batch(number).to(self.device)
+        losses = self.loss(paint_pytorch(self.network, photo), photo)
         self.optimiser.zero_grad()
-        total.backward()
+        sum(losses.values()).backward()
         self.optimiser.step()
-        self.step += 1
         return {name: value.item() for name, value in losses.items()}
 
-    def batch(self, step: int) -> Tensor:
-        rng = np.random.default_rng([self.how.seed, CROP_STREAM, step])
-        chosen = (self.photos[int(i)] for i in rng.integers(len(self.photos), size=self.how.batch))
-        return to_tensor([random_crop(photo, self.how.size, rng, augment=False) for photo in chosen])
-
-    def save(self, path: Path, run: Mapping[str, Any]) -> None:
-        state = {"run": json.dumps(run), "step": self.step, "weights": self.state()}
-        save_state(path, {**state, "optimiser": self.optimiser.state_dict()})
-
-    def state(self) -> dict[str, Tensor]:
-        """The weights, on the CPU."""
-        return {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
-
-    def restore(self, path: Path, run: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint; ``UserError`` when it is damaged or of another run."""
-        state = load_state(path)
-        try:
-            if state["run"] != json.dumps(run):
-                raise UserError(f"{path} is of a run with other pictures or settings: repeat them, or delete it")
-            with torch.no_grad():
-                for name, parameter in self.weights.items():
-                    parameter.copy_(state["weights"][name])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.step = int(state["step"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"the checkpoint {path} is damaged: delete it to start again") from error
+    def batch(self, number: int) -> Tensor:
+        rng = np.random.default_rng([self.settings.seed, CROP_STREAM, number])
+        chosen = (self.photos[int(i)] for i in rng.integers(len(self.photos), size=self.settings.batch))
+        return to_tensor([random_crop(photo, self.settings.size, rng, augment=False) for photo in chosen])
 
 
 def painting_of(path: Path, short_side: int) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,8 +24,8 @@ from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
 CONFIG_FILE = "config.json"
-#: The one setting that a resumed training may have otherwise.
-MAY_CHANGE = {"steps"}
+#: What a resumed training may have otherwise.
+MAY_CHANGE = {"steps", "check_every"}
 
 
 class Stateful(Protocol):
@@ -38,9 +37,16 @@ class Stateful(Protocol):
 
 
 class Lessons(Protocol):
-    """One method's training: ``settings`` is a dataclass with ``steps`` and ``batch``, ``parts`` all of its state."""
+    """One method's training.
+
+    Attributes:
+        settings: a dataclass with ``steps`` and ``batch``.
+        record: all that the result depends on, as JSON: what a training that goes on has to have again.
+        parts: all of its state.
+    """
 
     settings: Any
+    record: Mapping[str, Any]
     parts: Mapping[str, Stateful]
 
     def step(self, number: int) -> dict[str, float]:
@@ -54,54 +60,58 @@ def folder_of(out: Path) -> Path:
 
 def give(
     lessons: Lessons,
-    out: Path,
+    folder: Path,
     resume: bool,
     console: Console,
     every: int,
     keep: Callable[[int], None] = lambda step: None,
+    again: str = "the same command and --resume",
 ) -> None:
-    """Train to the last step; a checkpoint and ``keep(step)`` every so many steps, and at the end.
+    """Train to the last step; ``keep(step)`` at the start, and with a checkpoint every so many steps and at the end.
+
+    ``folder`` gets checkpoint, settings and losses; ``again`` is how a training that is stopped goes on.
 
     Raises:
         UserError: there is a training in that place already, or none to resume, or a loss is not a number any more.
         KeyboardInterrupt: after a step was completed and a checkpoint written.
     """
-    folder, steps = folder_of(out), lessons.settings.steps
-    start = prepared(lessons, folder, resume)
+    steps, start = lessons.settings.steps, prepared(lessons, folder, resume)
     with (
         RunProgress(folder, steps, lessons.settings.batch, start, console, label="training") as progress,
         interrupt_between_steps() as interrupted,
     ):
+        if start == 0:
+            keep(0)
         for number in range(start, steps):
             losses = lessons.step(number)
             if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
+                kept = (folder / STATE_FILE).exists()
+                mend = "--resume goes on from the last checkpoint" if kept else "lower its rate, or the losses' weights"
                 raise UserError(
-                    f"{bad[0]} stopped being a finite number at step {number + 1}, so training stopped: --resume goes "
-                    "on from the last checkpoint"
+                    f"{bad[0]} stopped being a finite number at step {number + 1}, so training stopped: {mend}"
                 )
             done = number + 1
             progress(done, losses)
             stop = interrupted()
-            if stop or done % every == 0 or done == steps:
+            due = done % every == 0 or done == steps
+            if due:
+                keep(done)
+            if stop or due:
                 state = {name: part.state_dict() for name, part in lessons.parts.items()}
                 save_state(folder / STATE_FILE, {"step": done, **state})
-                keep(done)
             if stop:
-                console.print(
-                    f"stopped; the checkpoint is in {folder}. Go on with the same command and --resume",
-                    soft_wrap=True,
-                    markup=False,
-                )
+                line = f"stopped; the checkpoint is in {folder}. Go on with {again}"
+                console.print(line, soft_wrap=True, markup=False)
                 raise KeyboardInterrupt
 
 
 def prepared(lessons: Lessons, folder: Path, resume: bool) -> int:
     """Make the folder, or load what it holds; returns the number of steps that are done."""
     checkpoint, config = folder / STATE_FILE, folder / CONFIG_FILE
-    wanted = json.loads(json.dumps(asdict(lessons.settings)))
+    wanted = json.loads(json.dumps(lessons.record))
     if not resume:
         if checkpoint.exists():
-            raise UserError(f"{folder} already holds a training: continue it with --resume, or choose another -o")
+            raise UserError(f"{folder} already holds a training: continue it with --resume, or train elsewhere")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -114,16 +124,17 @@ def prepared(lessons: Lessons, folder: Path, resume: bool) -> int:
         started = json.loads(config.read_text(encoding="utf-8"))
         changed = {name for name in {*wanted, *started} if wanted.get(name) != started.get(name)} - MAY_CHANGE
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{config} cannot be read: choose another -o") from error
+        raise UserError(f"{config} cannot be read: start again elsewhere") from error
     if changed:
-        raise UserError(f"that training was started with another {', '.join(sorted(changed))}: repeat it, or choose -o")
+        what = ", ".join(sorted(changed))
+        raise UserError(f"that training was started with another {what}: repeat it, or train elsewhere")
     state = load_state(checkpoint)
     try:
         for name, part in lessons.parts.items():
             part.load_state_dict(state[name])
         return int(state["step"])
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"the checkpoint in {folder} is of another network; choose another -o") from error
+        raise UserError(f"the checkpoint in {folder} is of another network: train elsewhere") from error
 
 
 def linear_decay(step: int, steps: int) -> float:

@@ -11,7 +11,6 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -19,13 +18,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from distill.accelerator import device_kind
-from distill.checkpoint import load_state, save_state
 from distill.perceptual import compact_perception, vgg19_perception
-from distill.progress import RunProgress
+from distill.teachers.lessons import give, linear_decay
 from distill.teachers.spade.discriminator import MultiscaleDiscriminator
 from distill.teachers.spade.generator import NORMS, Shape, SpadeGenerator, StyleEncoder
 from distill.teachers.spade.held_back import Checked, check, write_sheet_of
-from distill.teachers.spade.layout import RECORD, folded
+from distill.teachers.spade.layout import RECORD, Description, folded
 from distill.teachers.spade.losses import (
     DIVERGENCE,
     FEATURES,
@@ -37,13 +35,10 @@ from distill.teachers.spade.losses import (
     perceptual_loss,
 )
 from distill.teachers.spade.map_pairs import MapPairs, open_map_pairs
-from distill.train import interrupt_between_steps
 from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
-WEIGHTS_FILE, STATE_FILE, EVALUATION_FILE = "spade.safetensors", "checkpoint.pt", "evaluation.json"
-#: Settings that a resumed run may have otherwise.
-MAY_CHANGE = {"steps", "check_every"}
+WEIGHTS_FILE, EVALUATION_FILE = "spade.safetensors", "evaluation.json"
 ENCODER_LAYERS = 5
 
 
@@ -92,34 +87,39 @@ class SpadeSettings:
         return Shape(semantics, self.channels, self.hidden, 3, self.norm, "normal", self.latent, grid, layers)
 
 
-class SpadeTraining:
-    """The three networks with their optimisers; `advance` is one step of all."""
+class SpadeLessons:
+    """The three networks with their optimisers; a step is one of all."""
 
-    def __init__(self, settings: SpadeSettings, semantics: int, perception: nn.Module, device: torch.device):
-        shape = settings.shape(semantics)
-        self.settings, self.device, self.step = settings, device, 0
+    def __init__(self, settings: SpadeSettings, pairs: MapPairs, perception: nn.Module, device: torch.device):
+        torch.manual_seed(settings.seed)
+        self.settings, self.record, self.pairs, self.device = settings, asdict(settings), pairs, device
+        shape = settings.shape(pairs.described.channels)
         self.see = perception.vgg.to(device)
         self.nets = nn.ModuleDict({"generator": SpadeGenerator(shape, spectral=True)})
         if settings.latent:
             self.nets["encoder"] = StyleEncoder(shape, spectral=True)
-        self.discriminator = MultiscaleDiscriminator(semantics, 4 * settings.channels).to(device)
         self.nets.to(device)
-        half, twice = settings.learning_rate / 2, settings.learning_rate * 2
-        self.rates = (half, twice)
+        self.discriminator = MultiscaleDiscriminator(shape.semantics, 4 * settings.channels).to(device)
+        self.rates = (settings.learning_rate / 2, settings.learning_rate * 2)
         self.optimisers = [
             torch.optim.Adam(net.parameters(), rate, (0.0, 0.9))
             for net, rate in zip((self.nets, self.discriminator), self.rates, strict=True)
         ]
+        self.parts = {"nets": self.nets, "discriminator": self.discriminator}
+        self.parts |= dict(zip(("painters", "judges"), self.optimisers, strict=True))
 
-    def advance(self, semantics: Tensor, photos: Tensor) -> dict[str, float]:
-        """One step of generator and encoder, then one of the discriminator; returns the losses by name."""
+    def step(self, number: int) -> dict[str, float]:
+        """One of generator and encoder, then one of the discriminator."""
         self.nets.train()
-        self.set_rates()
+        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
+            optimiser.param_groups[0]["lr"] = rate * linear_decay(number, self.settings.steps)
+        settings = self.settings
+        semantics, photos = self.pairs.batch(settings.seed, number, settings.batch, settings.size)
         semantics, real = semantics.to(self.device), photos.to(self.device) * 2 - 1
         latent, losses = None, {}
-        if self.settings.latent:
+        if settings.latent:
             mean, log_variance = self.nets["encoder"](real)
-            noise = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
+            noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
             latent = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=noise).to(mean)
             losses["divergence"] = DIVERGENCE * divergence(mean, log_variance)
         fake = self.nets["generator"](semantics, latent)
@@ -131,8 +131,7 @@ class SpadeTraining:
         seen_fake, seen_real = self.seen(semantics, fake.detach(), real)
         losses["discriminator"] = hinge_of_discriminator(seen_real, seen_fake)
         self.descend(1, losses["discriminator"])
-        self.step += 1
-        return self.finite(losses)
+        return {name: float(loss.detach()) for name, loss in losses.items()}
 
     def seen(self, semantics: Tensor, fake: Tensor, real: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """The discriminator's activations of both, which it sees in one batch."""
@@ -147,48 +146,6 @@ class SpadeTraining:
         loss.backward()
         self.optimisers[which].step()
 
-    def set_rates(self) -> None:
-        """Constant for the first half, then down to nothing in a line."""
-        factor = min(1.0, 2 * (1 - self.step / self.settings.steps))
-        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
-            optimiser.param_groups[0]["lr"] = rate * factor
-
-    def finite(self, losses: dict[str, Tensor]) -> dict[str, float]:
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise UserError(f"{bad[0]} stopped being a finite number at step {self.step}: lower --learning-rate")
-        return values
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "settings": asdict(self.settings),
-            "nets": self.nets.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-        }
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint; ``UserError`` where there is none, or it is of other settings."""
-        if not path.is_file():
-            raise UserError(f"there is no run in {path.parent} to resume")
-        state = load_state(path)
-        try:
-            differ = [name for name, value in asdict(self.settings).items() if state["settings"][name] != value]
-            if changed := sorted(set(differ) - MAY_CHANGE):
-                raise UserError(
-                    f"the run in {path.parent} was started with other settings ({', '.join(changed)}): "
-                    "repeat them, or choose another --out"
-                )
-            self.nets.load_state_dict(state["nets"])
-            self.discriminator.load_state_dict(state["discriminator"])
-            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(saved)
-            self.step = int(state["step"])
-        except (LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is of another network: choose another --out") from error
-
 
 def train(
     settings: SpadeSettings, out: Path, resume: bool = False, device: str = "auto", console: Console | None = None
@@ -199,71 +156,36 @@ def train(
     what the user can mend; ``KeyboardInterrupt`` passes through after a checkpoint was written.
     """
     console = console or Console(stderr=True)
-    if not resume and (out / STATE_FILE).exists():
-        raise UserError(f"{out} already holds a run: continue it with --resume, or choose another --out")
-    torch.manual_seed(settings.seed)
-    pairs, held = (open_map_pairs(_folder(settings), settings.size, part) for part in ("train", "held-back"))
+    folder = None if settings.pairs is None else Path(settings.pairs)
+    pairs, held = (open_map_pairs(folder, settings.size, part) for part in ("train", "held-back"))
     if not len(held):
         raise UserError(f"{settings.pairs} holds back none of its {len(pairs)} pairs, as one in five is: give more")
     perception = (vgg19_perception(settings.weights) if settings.weights else None) or compact_perception()
-    training = SpadeTraining(settings, pairs.described.channels, perception, torch.device(device_kind(device)))
-    if resume:
-        training.restore(out / STATE_FILE)
-    _make_folder(out)
-    checks = [found for found in _read_checks(out) if found.step <= training.step] if resume else []
-    millions = sum(parameter.numel() for parameter in training.nets.parameters()) / 1e6
+    lessons = SpadeLessons(settings, pairs, perception, torch.device(device_kind(device)))
+    millions = sum(parameter.numel() for parameter in lessons.nets.parameters()) / 1e6
     line = (
         f"{len(pairs)} pairs, checked on {len(held)} held back; {millions:.2f} M parameters without the discriminator"
     )
     console.print(line, highlight=False, soft_wrap=True)
-    with (
-        RunProgress(out, settings.steps, settings.batch, training.step, console, label="training") as progress,
-        interrupt_between_steps() as interrupted,
-    ):
-        if not checks:
-            checks.append(_checked(training, held, out, pairs))
-            _write_checks(out, checks)
-        while training.step < settings.steps and not interrupted():
-            losses = training.advance(*pairs.batch(settings.seed, training.step, settings.batch, settings.size))
-            progress(training.step, losses)
-            if training.step % settings.check_every == 0 or training.step == settings.steps:
-                checks.append(_checked(training, held, out, pairs))
-                _write_checks(out, checks)
-                save_state(out / STATE_FILE, training.state())
-    if training.step < settings.steps:
-        save_state(out / STATE_FILE, training.state())
-        raise KeyboardInterrupt
-    return checks
+    give(lessons, out, resume, console, settings.check_every, lambda step: _keep(step, lessons, held, out))
+    return _read_checks(out)
 
 
-def save_spade(path: Path, training: SpadeTraining, pairs: MapPairs) -> None:
+def save_spade(path: Path, nets: nn.ModuleDict, described: Description) -> None:
     """Write the weights without spectral normalisation in half precision, and what the labels are."""
-    state = folded({name: value for net in training.nets.values() for name, value in net.state_dict().items()})
+    state = folded({name: value for net in nets.values() for name, value in net.state_dict().items()})
     small = {name: value.cpu() if ".running_" in name else value.half().cpu() for name, value in state.items()}
-    record = json.dumps(pairs.described.to_json())
+    record = json.dumps(described.to_json())
     write_atomically(path, save({name: value.contiguous() for name, value in small.items()}, {RECORD: record}))
 
 
-def _checked(training: SpadeTraining, held: MapPairs, out: Path, pairs: MapPairs) -> Checked:
-    nets = training.nets.eval()
-    found, rows = check(nets, held, training.settings.size, training.see, training.step, training.device)
-    write_sheet_of(out / "sheets" / f"step-{training.step:06d}.png", rows)
-    save_spade(out / WEIGHTS_FILE, training, pairs)
-    return found
-
-
-def _folder(settings: SpadeSettings) -> Path | None:
-    return None if settings.pairs is None else Path(settings.pairs)
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}") from error
-
-
-def _write_checks(out: Path, checks: list[Checked]) -> None:
+def _keep(step: int, lessons: SpadeLessons, held: MapPairs, out: Path) -> None:
+    """Check the networks on held-back pairs; their weights, pictures and scores are left in ``out``."""
+    nets = lessons.nets.eval()
+    found, rows = check(nets, held, lessons.settings.size, lessons.see, step, lessons.device)
+    write_sheet_of(out / "sheets" / f"step-{step:06d}.png", rows)
+    save_spade(out / WEIGHTS_FILE, nets, lessons.pairs.described)
+    checks = [*(earlier for earlier in _read_checks(out) if earlier.step < step), found]
     write_atomically(out / EVALUATION_FILE, (json.dumps([asdict(found) for found in checks], indent=1) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""What ``brushlet teach-spade`` does around training: how to go on after Ctrl-C, and the table of the checks."""
+"""What ``brushlet teach-spade`` does around training: the table of the checks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from distill.run import resumable
 from distill.teachers.spade.train import WEIGHTS_FILE, SpadeSettings, train
 
 
 def run(settings: SpadeSettings, out: Path, resume: bool, device: str, as_json: bool) -> None:
     """Train, and print the checks on held-back pairs."""
-    console = Console(stderr=True)
-    with resumable(out, console):
-        checks = train(settings, out, resume, device, console)
+    checks = train(settings, out, resume, device)
     if as_json:
         print(json.dumps({"weights": str(out / WEIGHTS_FILE), "checks": [asdict(found) for found in checks]}, indent=1))
         return

@@ -79,7 +79,7 @@ class StyleSwinLessons:
 
     def __init__(self, settings: StyleSwinSettings, content: PictureSet, style: PictureSet, device: torch.device):
         torch.manual_seed(settings.seed)
-        self.settings, self.device = settings, device
+        self.settings, self.record, self.device = settings, asdict(settings), device
         self.perception = compact_perception().to(device)
         self.stylizer = started(settings, style).to(device)
         self.judge = WaveletDiscriminator(settings.size, settings.judge_channels).to(device)

@@ -21,11 +21,17 @@ from distill import perceptual, vgg_layers
 from distill.checkpoint import load_student
 from distill.distil import distil
 from distill.losses import variation_loss
+from distill.progress import read_metrics
 from distill.run import Request, settings_of
-from distill.teachers import johnson_from_painting as module
-from distill.teachers import johnson_training, load_teacher
-from distill.teachers.johnson_from_painting import checkpoint_of, teacher_of, train_johnson
-from distill.teachers.johnson_training import JohnsonLoss, Training, initial_weights, per_channel_gram, style_loss
+from distill.teachers import johnson_training, lessons, load_teacher
+from distill.teachers.johnson_from_painting import teacher_of, train_johnson
+from distill.teachers.johnson_training import (
+    JohnsonLoss,
+    JohnsonSettings,
+    initial_weights,
+    per_channel_gram,
+    style_loss,
+)
 from distill.vgg_layers import open_layers
 from distill.weights import ENVIRONMENT
 from runtime.errors import UserError
@@ -33,7 +39,7 @@ from tests.distill import tiny
 from tests.distill.test_vgg_layers import community
 
 #: Two channels, crops of 32 pixels.
-SMALL = Training(width=1 / 16, steps=6, batch=2, size=32, style_size=48)
+SMALL = JohnsonSettings(width=1 / 16, steps=6, batch=2, size=32, style_size=48)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +57,7 @@ def quiet() -> Console:
     return Console(file=io.StringIO(), width=300)
 
 
-def train(out: Path, painting: Path, pictures: Path, how: Training = SMALL, resume: bool = False) -> None:
+def train(out: Path, painting: Path, pictures: Path, how: JohnsonSettings = SMALL, resume: bool = False) -> None:
     train_johnson(how, painting, out, str(pictures / "photos"), "compact", resume)
 
 
@@ -70,7 +76,7 @@ def test_gram_matrices_are_equation_3_and_the_loss_equation_4():
 def test_the_losses_are_weighted_and_of_the_papers_layers(painting, tmp_path):
     torch.save(community(11), tmp_path / "vgg.pth")  # as deep as relu4_3
     network = open_layers(tmp_path / "vgg.pth", "max")
-    how = Training(content_weight=2, style_weight=3, variation_weight=5)
+    how = JohnsonSettings(content_weight=2, style_weight=3, variation_weight=5)
     loss = JohnsonLoss(network, johnson_training.painting_of(painting, 48), how)
     assert loss.content_layers == ("relu2_2",)
     assert loss.style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
@@ -112,7 +118,6 @@ def test_a_network_learns_the_style_and_keeps_the_content(tmp_path, painting, pi
             scores.append({k: v.item() for k, v in loss(load_teacher("johnson", out).stylize(photo), photo).items()})
     assert scores[1]["style"] < 0.85 * scores[0]["style"]
     assert sum(scores[1].values()) < 0.85 * sum(scores[0].values())
-    assert not checkpoint_of(tmp_path / "60.safetensors").exists()
     assert load_teacher("johnson", tmp_path / "60.safetensors").style_name == "60"
 
 
@@ -127,19 +132,28 @@ def test_a_stopped_training_goes_on_to_the_same_network(tmp_path, painting, pict
     whole, out = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
     train(whole, painting, pictures)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "interrupt_between_steps", lambda: stopping_after(4))
+        patch.setattr(lessons, "interrupt_between_steps", lambda: stopping_after(4))
         with pytest.raises(KeyboardInterrupt):
             train(out, painting, pictures)
     assert "Go on with the same command and --resume" in capsys.readouterr().err
-    assert checkpoint_of(out).exists() and not out.exists()
-    for how in (replace(SMALL, seed=1), replace(SMALL, style_weight=4)):
-        with pytest.raises(UserError, match="is of a run with other pictures or settings: repeat them, or delete it"):
-            train(out, painting, pictures, how, resume=True)
-    with pytest.raises(UserError, match="is of a run with other pictures or settings"):
+    assert (tmp_path / "stopped-training" / "checkpoint.pt").exists() and not out.exists()
+    for change in ({"seed": 1}, {"style_weight": 4}):
+        with pytest.raises(UserError, match=f"started with another {next(iter(change))}: repeat it"):
+            train(out, painting, pictures, replace(SMALL, **change), resume=True)
+    with pytest.raises(UserError, match="started with another painting"):
         train(out, pictures / "paintings" / "painting2.png", pictures, resume=True)
     train(out, painting, pictures, resume=True)
     first, second = load_file(whole), load_file(out)
-    assert all(torch.equal(first[name], second[name]) for name in first) and not checkpoint_of(out).exists()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_finished_training_can_be_longer(tmp_path, painting, pictures):
+    out = tmp_path / "x.safetensors"
+    train(out, painting, pictures, replace(SMALL, steps=2))
+    first = load_file(out)
+    train(out, painting, pictures, replace(SMALL, steps=3), resume=True)
+    assert not torch.equal(first["conv1.conv2d.weight"], load_file(out)["conv1.conv2d.weight"])
+    assert [row["step"] for row in read_metrics(tmp_path / "x-training" / "metrics.jsonl")] == [1, 2, 3]
 
 
 def test_places_that_cannot_be_used(tmp_path, painting, pictures):
@@ -148,11 +162,16 @@ def test_places_that_cannot_be_used(tmp_path, painting, pictures):
         train(tmp_path / "there.safetensors", painting, pictures)
     with pytest.raises(UserError, match="the folder does not exist"):
         train(tmp_path / "nowhere" / "x.safetensors", painting, pictures)
-    with pytest.raises(UserError, match="there is no checkpoint .* to resume from: leave --resume out"):
-        train(tmp_path / "x.safetensors", painting, pictures, resume=True)
-    checkpoint_of(tmp_path / "x.safetensors").write_bytes(b"damaged")
+    out = tmp_path / "x.safetensors"
+    with pytest.raises(UserError, match="there is no training in .*x-training to resume"):
+        train(out, painting, pictures, resume=True)
+    train(out, painting, pictures, replace(SMALL, steps=1))
+    out.unlink()
+    with pytest.raises(UserError, match="already holds a training: continue it with --resume"):
+        train(out, painting, pictures)
+    (tmp_path / "x-training" / "checkpoint.pt").write_bytes(b"damaged")
     with pytest.raises(UserError, match="the checkpoint .* cannot be read"):
-        train(tmp_path / "x.safetensors", painting, pictures, resume=True)
+        train(out, painting, pictures, replace(SMALL, steps=1), resume=True)
     with pytest.raises(UserError, match="there is no file"):
         train(tmp_path / "y.safetensors", tmp_path / "no.jpg", pictures)
 
@@ -175,14 +194,14 @@ def test_places_that_cannot_be_used(tmp_path, painting, pictures):
 )
 def test_settings_that_are_impossible(changes, reason):
     with pytest.raises(UserError, match=reason):
-        Training(**changes)
+        JohnsonSettings(**changes)
 
 
 def test_a_loss_that_is_no_number_stops_it(tmp_path, painting, pictures, monkeypatch):
     monkeypatch.setattr(johnson_training, "variation_loss", lambda picture: picture.mean() * float("nan"))
-    with pytest.raises(UserError, match="the loss stopped being a number at step 1"):
+    with pytest.raises(UserError, match="variation stopped being a finite number at step 1, .*: lower its rate"):
         train(tmp_path / "x.safetensors", painting, pictures)
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.rglob("*.safetensors")) and not list(tmp_path.rglob("checkpoint.pt"))
 
 
 def test_a_trained_teacher_is_found_again(small, painting, pictures, monkeypatch):
@@ -193,26 +212,26 @@ def test_a_trained_teacher_is_found_again(small, painting, pictures, monkeypatch
     first = teacher()
     assert first.style_name == "painting1" and "trained for painting1.png by the compact VGG" in first.description
     with monkeypatch.context() as patch:
-        patch.setattr(johnson_training.JohnsonTrainer, "advance", None)
+        patch.setattr(johnson_training.JohnsonLessons, "step", None)
         assert teacher().fingerprint() == first.fingerprint()
     assert teacher(steps=4).fingerprint() != first.fingerprint()
-    kept = [path.suffix for path in (small.parent / "cache" / "trained-teachers").iterdir()]
-    assert kept.count(".safetensors") == 2 and ".checkpoint" not in kept
+    kept = sorted(path.suffix for path in (small.parent / "cache" / "trained-teachers").iterdir())
+    assert kept == [".lock", ".lock", ".safetensors", ".safetensors"], "no checkpoints"
 
 
 def test_a_trained_teacher_that_was_stopped_goes_on(small, painting, pictures, monkeypatch):
     given = {"width": 1 / 16, "steps": 4, "batch": 2, "size": 32}
     with monkeypatch.context() as patch:
-        patch.setattr(module, "interrupt_between_steps", lambda: stopping_after(3))
+        patch.setattr(lessons, "interrupt_between_steps", lambda: stopping_after(3))
         with pytest.raises(KeyboardInterrupt):
             teacher_of(painting, str(pictures / "photos"), 5, **given)
-    advance, steps = johnson_training.JohnsonTrainer.advance, []
+    step, steps = johnson_training.JohnsonLessons.step, []
 
-    def counted(trainer: johnson_training.JohnsonTrainer) -> dict[str, float]:
-        steps.append(trainer.step)
-        return advance(trainer)
+    def counted(self: johnson_training.JohnsonLessons, number: int) -> dict[str, float]:
+        steps.append(number)
+        return step(self, number)
 
-    monkeypatch.setattr(johnson_training.JohnsonTrainer, "advance", counted)
+    monkeypatch.setattr(johnson_training.JohnsonLessons, "step", counted)
     teacher_of(painting, str(pictures / "photos"), 5, **given)
     assert steps == [3]
 

@@ -22,7 +22,7 @@ from distill.teachers import load_teacher
 from distill.teachers.spade import train as training
 from distill.teachers.spade.held_back import colour_error
 from distill.teachers.spade.map_pairs import open_map_pairs
-from distill.teachers.spade.train import SpadeSettings, SpadeTraining, train
+from distill.teachers.spade.train import SpadeLessons, SpadeSettings, train
 from runtime.bundle import open_bundle
 from runtime.errors import UserError
 from runtime.image_files import read_picture
@@ -96,19 +96,18 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(houses, tmp_path, 
     """With an encoder, whose noise is drawn by step."""
     settings = replace(SMALL, pairs=str(houses), latent=4)
     train(settings, tmp_path / "whole", console=quiet())
-    advance, count = SpadeTraining.advance, 0
+    step = SpadeLessons.step
 
-    def stop_at_3(self, *batch):
-        nonlocal count
-        count += 1
-        if count == 3:
+    def stopped_in_the_third(self, number: int) -> dict[str, float]:
+        if number == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return advance(self, *batch)
+        return step(self, number)
 
-    monkeypatch.setattr(SpadeTraining, "advance", stop_at_3)
+    monkeypatch.setattr(SpadeLessons, "step", stopped_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "run", console=quiet())
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+    monkeypatch.setattr(SpadeLessons, "step", step)
     train(settings, tmp_path / "run", resume=True, console=quiet())
     whole, again = (load_teacher("spade", tmp_path / name / "spade.safetensors") for name in ("whole", "run"))
     assert whole.fingerprint() == again.fingerprint()
@@ -117,11 +116,11 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(houses, tmp_path, 
 def test_other_settings_and_other_folders_are_refused(houses, tmp_path):
     settings = replace(SMALL, pairs=str(houses), steps=1)
     train(settings, tmp_path / "run", console=quiet())
-    with pytest.raises(UserError, match="already holds a run: continue it with --resume"):
+    with pytest.raises(UserError, match="already holds a training: continue it with --resume"):
         train(settings, tmp_path / "run", console=quiet())
-    with pytest.raises(UserError, match=r"started with other settings \(hidden, size\)"):
+    with pytest.raises(UserError, match="started with another hidden, size: repeat it"):
         train(replace(settings, hidden=4, size=96), tmp_path / "run", resume=True, console=quiet())
-    with pytest.raises(UserError, match="there is no run in .*none to resume"):
+    with pytest.raises(UserError, match="there is no training in .*none to resume"):
         train(settings, tmp_path / "none", resume=True, console=quiet())
     with pytest.raises(UserError, match="labels is not a folder: --pairs DIR holds"):
         train(replace(settings, pairs=str(tmp_path)), tmp_path / "other", console=quiet())
