@@ -20,7 +20,7 @@ def teach_johnson(
         str | None, typer.Option(help="Photos: a folder, or shards like 'photos-{000..099}.tar'. Default: samples.")
     ] = None,
     width: Annotated[float, typer.Option(help="Width of the network: 1 is the paper's, 32 channels at first.")] = 0.5,
-    steps: Annotated[int, typer.Option(help="JohnsonSettings steps; the paper has 40000.")] = 2000,
+    steps: Annotated[int, typer.Option(help="Training steps; the paper has 40000.")] = 2000,
     batch: Annotated[int, typer.Option(help="Photos per step.")] = 4,
     size: Annotated[int, typer.Option(help="Side of the crops of photos, in pixels.")] = 160,
     style_size: Annotated[int, typer.Option(help="Short side of the painting, in pixels.")] = 256,
