@@ -27,6 +27,7 @@ def teach_johnson(
     content_weight: Annotated[float, typer.Option(help="Weight of the content's loss.")] = 1.0,
     style_weight: Annotated[float, typer.Option(help="Weight of the style's loss.")] = 2.0,
     variation_weight: Annotated[float, typer.Option(help="Weight of total variation.")] = 0.05,
+    learning_rate: Annotated[float, typer.Option(help="Adam's step at first; it falls on a cosine.")] = 4e-3,
     weights: Annotated[
         str | None, typer.Option(help="VGG-19: a file, its folder, 'download', or 'compact' for what ships.")
     ] = None,
@@ -42,7 +43,8 @@ def teach_johnson(
     from distill.teachers.johnson_from_painting import train_johnson
     from distill.teachers.johnson_training import JohnsonSettings
 
-    how = JohnsonSettings(width, steps, batch, size, style_size, content_weight, style_weight, variation_weight, seed)
+    weights_of_losses = content_weight, style_weight, variation_weight
+    how = JohnsonSettings(width, steps, batch, size, style_size, *weights_of_losses, seed, learning_rate)
     out = output or Path(f"{style.stem}.safetensors")
     train_johnson(how, style, out, content, weights, resume, device_kind(device))
     typer.echo(f"{out}\nnext: brushlet distill --teacher johnson --weights {out}")

@@ -64,9 +64,10 @@ def teacher_of(
     batch: int = 4,
     size: int = 160,
     style_weight: float = 2.0,
+    learning_rate: float = 4e-3,
 ) -> JohnsonTeacher:
     """The teacher of a painting: trained now, taken up where it was stopped, or found where an earlier run kept it."""
-    how = JohnsonSettings(width, steps, batch, size, style_weight=style_weight, seed=seed)
+    how = JohnsonSettings(width, steps, batch, size, style_weight=style_weight, seed=seed, learning_rate=learning_rate)
     console = Console(stderr=True)
     lessons = lessons_of(how, painting, content, None, best_device())
     key = hashlib.sha256(json.dumps(lessons.record).encode()).hexdigest()[:16]

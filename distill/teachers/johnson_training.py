@@ -34,8 +34,8 @@ CONTENT_LAYERS = ("relu2_2",)
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 #: Channels of the first convolution at width 1.
 BASE = 32
-#: Adam's rate at first, and what of it is left at the end.
-LEARNING_RATE, LAST_RATE = 4e-3, 0.02
+#: What of Adam's rate is left at the end.
+LAST_RATE = 0.02
 CROP_STREAM = 8
 
 
@@ -52,6 +52,7 @@ class JohnsonSettings:
     style_weight: float = 2.0
     variation_weight: float = 0.05
     seed: int = 0
+    learning_rate: float = 4e-3
 
     def __post_init__(self) -> None:
         if not (self.width > 0 and 1 <= self.channels <= 4 * BASE):
@@ -62,6 +63,8 @@ class JohnsonSettings:
             raise UserError("sizes in training are from 32 to 1024 pixels, those of crops multiples of 4")
         if not all(0 <= w < inf for w in (self.content_weight, self.style_weight, self.variation_weight)):
             raise UserError("the weights of losses are numbers of at least 0")
+        if not 0 < self.learning_rate < 1:
+            raise UserError(f"the learning rate lies between 0 and 1, not at {self.learning_rate:g}")
         if self.seed < 0:
             raise UserError(f"the seed is at least 0, not {self.seed}")
 
@@ -145,13 +148,13 @@ class JohnsonLessons:
         self.settings, self.loss, self.photos, self.device = settings, loss, photos, device
         self.record = {**asdict(settings), **record}
         self.network = NamedWeights(initial_weights(settings.channels, settings.seed), trainable=True).to(device)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), LEARNING_RATE)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
         self.parts = {"network": self.network, "optimiser": self.optimiser}
 
     def step(self, number: int) -> dict[str, float]:
         done = number / self.settings.steps
         rate = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
-        self.optimiser.param_groups[0]["lr"] = LEARNING_RATE * rate
+        self.optimiser.param_groups[0]["lr"] = self.settings.learning_rate * rate
         photo = self.batch(number).to(self.device)
         losses = self.loss(paint_pytorch(self.network, photo), photo)
         self.optimiser.zero_grad()

@@ -24,8 +24,8 @@ from runtime.atomic_write import write_atomically
 from runtime.errors import UserError
 
 CONFIG_FILE = "config.json"
-#: What a resumed training may have otherwise.
-MAY_CHANGE = {"steps", "check_every"}
+#: What a resumed training may have otherwise: to train longer, or to get past a divergence.
+MAY_CHANGE = {"steps", "check_every", "learning_rate"}
 
 
 class Stateful(Protocol):
@@ -86,9 +86,10 @@ def give(
             losses = lessons.step(number)
             if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
                 kept = (folder / STATE_FILE).exists()
-                mend = "--resume goes on from the last checkpoint" if kept else "lower its rate, or the losses' weights"
+                mend = "with --resume" if kept else "from the start, or with lower weights of losses"
                 raise UserError(
-                    f"{bad[0]} stopped being a finite number at step {number + 1}, so training stopped: {mend}"
+                    f"{bad[0]} stopped being a finite number at step {number + 1}, so training stopped: "
+                    f"try a lower learning rate, {mend}"
                 )
             done = number + 1
             progress(done, losses)

@@ -156,6 +156,22 @@ def test_a_finished_training_can_be_longer(tmp_path, painting, pictures):
     assert [row["step"] for row in read_metrics(tmp_path / "x-training" / "metrics.jsonl")] == [1, 2, 3]
 
 
+def test_after_a_divergence_it_goes_on_at_a_lower_rate(tmp_path, painting, pictures, monkeypatch):
+    out, two = tmp_path / "x.safetensors", replace(SMALL, steps=2)
+    train(out, painting, pictures, two)
+    checkpoint = (tmp_path / "x-training" / "checkpoint.pt").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(johnson_training, "variation_loss", lambda picture: picture.mean() * float("nan"))
+        with pytest.raises(UserError, match="at step 3, .*: try a lower learning rate, with --resume$"):
+            train(out, painting, pictures, replace(SMALL, steps=3), resume=True)
+    after_two, moved = load_file(out), []
+    for rate in (SMALL.learning_rate, SMALL.learning_rate / 8):
+        (tmp_path / "x-training" / "checkpoint.pt").write_bytes(checkpoint)
+        train(out, painting, pictures, replace(SMALL, steps=3, learning_rate=rate), resume=True)
+        moved.append((load_file(out)["conv1.conv2d.weight"] - after_two["conv1.conv2d.weight"]).abs().mean().item())
+    assert moved[1] == pytest.approx(moved[0] / 8, rel=0.01)
+
+
 def test_places_that_cannot_be_used(tmp_path, painting, pictures):
     (tmp_path / "there.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="there.safetensors is there already: choose another name with --output"):
@@ -190,6 +206,7 @@ def test_places_that_cannot_be_used(tmp_path, painting, pictures):
         ({"style_weight": -1}, "the weights of losses"),
         ({"content_weight": float("inf")}, "the weights of losses"),
         ({"seed": -1}, "the seed is at least 0"),
+        ({"learning_rate": 0}, "the learning rate lies between 0 and 1"),
     ],
 )
 def test_settings_that_are_impossible(changes, reason):
@@ -199,7 +216,9 @@ def test_settings_that_are_impossible(changes, reason):
 
 def test_a_loss_that_is_no_number_stops_it(tmp_path, painting, pictures, monkeypatch):
     monkeypatch.setattr(johnson_training, "variation_loss", lambda picture: picture.mean() * float("nan"))
-    with pytest.raises(UserError, match="variation stopped being a finite number at step 1, .*: lower its rate"):
+    with pytest.raises(
+        UserError, match="variation stopped being a finite number at step 1, .*: try a lower learning rate, from"
+    ):
         train(tmp_path / "x.safetensors", painting, pictures)
     assert not list(tmp_path.rglob("*.safetensors")) and not list(tmp_path.rglob("checkpoint.pt"))
 
