@@ -27,7 +27,7 @@ def to_picture(tensor: np.ndarray) -> np.ndarray:
     """float (1, 3, H, W) -> uint8 (H, W, 3), clipped to [0, 1] and rounded to nearest.
 
     Raises:
-        ValueError: numbers that are not finite.
+        ValueError: numbers that are not finite as levels.
     """
     _, channels, height, width = tensor.shape
     picture = np.empty((height, width, channels), np.uint8)
@@ -39,9 +39,10 @@ def to_picture(tensor: np.ndarray) -> np.ndarray:
         for top in range(0, height, rows):
             count = min(rows, height - top)
             given, levels, whole = tensor[0, channel, top : top + rows], band[:count], rounded[:count]
-            if not np.isfinite(given).all():
+            with np.errstate(over="ignore"):  # what overflows here is refused below
+                np.multiply(given, np.float32(255), out=levels)
+            if not np.isfinite(levels).all():  # sooner seen in the levels, which the cache has, than in what is given
                 raise ValueError("numbers that are not finite")
-            np.multiply(given, np.float32(255), out=levels)
             levels += np.float32(0.5)
             np.clip(levels, 0, 255, out=levels)
             whole[:] = levels

@@ -38,7 +38,7 @@ def test_large_pictures_are_converted_in_bands_without_a_seam(shape: tuple[int, 
     assert np.array_equal(framing.to_picture(tensor), wanted)
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("place", [(0, 0, 0, 0), (0, 1, 150, 7), (0, 2, 299, 699)])
 def test_numbers_that_are_not_finite_make_no_picture(number: float, place: tuple[int, ...]):
     tensor = np.zeros((1, 3, 300, 700), np.float32)
