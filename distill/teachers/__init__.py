@@ -47,7 +47,7 @@ TEACHERS = {
         "of the weights that are given; those of lengstrom/fast-style-transfer are for research only",
         takes_style=False,
         trainer="distill.teachers.johnson_from_painting",
-        options=("width", "steps", "batch", "size", "style_weight"),
+        options=("width", "steps", "batch", "size", "style_weight", "learning_rate"),
     ),
     "cyclegan": Listing(
         "distill.teachers.cyclegan",
